@@ -1,0 +1,173 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Areas stand in the order of ARCHITECTURE.md: each uses only the areas below it. `Scripts/check-layers` holds this file
+// to that order.
+
+/// `MLOPS_STRICT=1` (set by `.ci/run`) turns warnings into errors.
+let isStrict = Context.environment["MLOPS_STRICT"] == "1"
+
+/// Own code is optimised in debug builds too, so that one configuration serves the demo, the tests and CI.
+let ourSwiftSettings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .unsafeFlags(["-O"], .when(configuration: .debug)),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+let ourCSettings: [CSetting] = [
+    .unsafeFlags(["-O3", "-fno-math-errno", "-Wall"] + (isStrict ? ["-Werror"] : []))
+]
+
+extension Target {
+    /// A library of ours at `Sources/<area>/<name>`.
+    static func module(_ name: String, in area: String, uses dependencies: [Target.Dependency] = []) -> Target {
+        .target(
+            name: name, dependencies: dependencies, path: "Sources/\(area)/\(name)", swiftSettings: ourSwiftSettings)
+    }
+
+    /// A C library of ours, or the header of a system library, at `Sources/<area>/<name>`.
+    static func cModule(_ name: String, in area: String, links library: String? = nil) -> Target {
+        .target(
+            name: name, path: "Sources/\(area)/\(name)", cSettings: ourCSettings,
+            linkerSettings: library.map { [.linkedLibrary($0)] } ?? [])
+    }
+
+    /// The tests of the module `name`, at `Tests/<area>/<name>Tests`.
+    static func tests(of name: String, in area: String, uses dependencies: [Target.Dependency] = []) -> Target {
+        .testTarget(
+            name: "\(name)Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies,
+            path: "Tests/\(area)/\(name)Tests", swiftSettings: ourSwiftSettings)
+    }
+}
+
+let package = Package(
+    name: "mlops",
+    products: [.executable(name: "mlops", targets: ["mlops"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // MARK: Base
+        /// Headers of libcurl and its variadic calls as plain functions.
+        .cModule("CLibcurl", in: "Base", links: "curl"),
+        /// Headers of libgit2 and its variadic calls as plain functions.
+        .cModule("CLibgit2", in: "Base", links: "git2"),
+        /// Headers of libzstd.
+        .cModule("CZstd", in: "Base", links: "zstd"),
+        /// The system calls that Swift cannot name: `openat2`, `FICLONE`, `O_TMPFILE` and the like.
+        .cModule("CSystem", in: "Base"),
+        /// The products of OpenBLAS, loaded when the first of them is asked for.
+        .cModule("COpenBLAS", in: "Base"),
+        /// Headers of zlib, for the `.gz` files that data sets come in.
+        .cModule("CZlib", in: "Base", links: "z"),
+        /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
+        .module("Basics", in: "Base", uses: ["CSystem", .product(name: "Crypto", package: "swift-crypto")]),
+        /// HTTP over libcurl: streams, time-outs, cancellation.
+        .module("CurlTransport", in: "Base", uses: ["Basics", "CLibcurl"]),
+
+        // MARK: Store
+        /// Chunks, packs, manifests, trees, index, checkout, verification.
+        .module(
+            "ContentStorage", in: "Store",
+            uses: ["Basics", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift")]),
+        /// Directory and S3 remotes; what is missing is pushed and pulled.
+        .module("Remotes", in: "Store", uses: ["Basics", "ContentStorage", "CurlTransport"]),
+        /// Head, branch, dirty state and ignore rules of the surrounding git repository.
+        .module("GitIntegration", in: "Store", uses: ["Basics", "CLibgit2"]),
+
+        // MARK: Registry
+        /// Artifacts, versions, aliases and the events that they are folded from.
+        .module("ArtifactRegistry", in: "Registry", uses: ["Basics"]),
+        /// Rules over metrics: numbers in, verdict with reasons out.
+        .module("Gates", in: "Registry", uses: ["Basics"]),
+        /// Fairness, energy, benchmark statistics and the model card: numbers in, report out.
+        .module("Audits", in: "Registry", uses: ["Basics"]),
+
+        // MARK: Pipeline
+        /// YAML to a graph of stages, fingerprints, scheduler, executor, reports.
+        .module(
+            "Pipelines", in: "Pipeline", uses: ["Basics", "CSystem", .product(name: "Yams", package: "Yams")]),
+
+        // MARK: Engine
+        /// Kernels in C: plain references and AVX2 paths chosen at run time.
+        .cModule("CKernels", in: "Engine"),
+        /// Shape, dtype, storage, operations, tape.
+        .module("Tensors", in: "Engine", uses: ["Basics", "CKernels", "COpenBLAS"]),
+        /// Layers, losses, optimizers, schedules, training loop.
+        .module("NeuralNets", in: "Engine", uses: ["Basics", "Tensors"]),
+        /// Readers, loaders, encodings, splits.
+        .module("Datasets", in: "Engine", uses: ["Basics", "CZlib", "Tensors"]),
+        /// Model files: safetensors.
+        .module("Interchange", in: "Engine", uses: ["Basics", "Tensors", "NeuralNets"]),
+        /// Calibration and int8 kernels.
+        .module("Quantization", in: "Engine", uses: ["Basics", "CKernels", "Tensors", "NeuralNets", "Interchange"]),
+        /// Recipes: architecture, data, schedule, and the result to reach.
+        .module(
+            "ModelZoo", in: "Engine", uses: ["Basics", "Tensors", "NeuralNets", "Datasets", "Interchange"]),
+        /// A model file to a predictor.
+        .module(
+            "Inference", in: "Engine",
+            uses: ["Basics", "Tensors", "NeuralNets", "Datasets", "ModelZoo", "Quantization", "Interchange"]),
+
+        // MARK: App
+        /// One opened project and its use cases.
+        .module(
+            "Workspaces", in: "App",
+            uses: [
+                "Basics", "ContentStorage", "Remotes", "GitIntegration", "ArtifactRegistry", "Gates", "Audits",
+                "Pipelines",
+            ]),
+        /// The built-in steps that need the engine.
+        .module(
+            "Training", in: "App",
+            uses: [
+                "Basics", "Workspaces", "Pipelines", "Audits", "Gates", "Tensors", "NeuralNets", "Datasets", "ModelZoo",
+                "Quantization", "Interchange", "Inference",
+            ]),
+
+        // MARK: CLI
+        /// Tables, progress, colour, JSON.
+        .module("TerminalOutput", in: "CLI", uses: ["Basics"]),
+        /// One file a verb: flags, a call of a library, a report.
+        .module(
+            "MLOpsCommands", in: "CLI",
+            uses: [
+                "Basics", "Workspaces", "Training", "Pipelines", "TerminalOutput",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "mlops", dependencies: ["MLOpsCommands"], path: "Sources/CLI/mlops", swiftSettings: ourSwiftSettings),
+
+        // MARK: Tests
+        /// Temporary folders, scratch repositories, snapshots.
+        .target(
+            name: "TestSupport", dependencies: ["Basics"], path: "Tests/TestSupport", swiftSettings: ourSwiftSettings),
+        .tests(of: "Basics", in: "Base"),
+        .tests(of: "CurlTransport", in: "Base"),
+        .tests(of: "ContentStorage", in: "Store"),
+        .tests(of: "Remotes", in: "Store", uses: ["ContentStorage", "CurlTransport"]),
+        .tests(of: "GitIntegration", in: "Store"),
+        .tests(of: "ArtifactRegistry", in: "Registry"),
+        .tests(of: "Gates", in: "Registry"),
+        .tests(of: "Audits", in: "Registry"),
+        .tests(of: "Pipelines", in: "Pipeline"),
+        .tests(of: "Tensors", in: "Engine"),
+        .tests(of: "NeuralNets", in: "Engine", uses: ["Tensors"]),
+        .tests(of: "Datasets", in: "Engine", uses: ["Tensors"]),
+        .tests(of: "Interchange", in: "Engine", uses: ["Tensors", "NeuralNets"]),
+        .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets"]),
+        .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets"]),
+        .tests(of: "Inference", in: "Engine", uses: ["Tensors", "NeuralNets", "ModelZoo", "Quantization"]),
+        .tests(of: "Workspaces", in: "App"),
+        .tests(of: "TerminalOutput", in: "CLI"),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["TestSupport", "Basics", "mlops"], path: "Tests/CLI/EndToEndTests",
+            swiftSettings: ourSwiftSettings),
+    ]
+)

@@ -1,0 +1,133 @@
+internal import Crypto
+
+/// The SHA-256 of some bytes, written `sha256:<64 hex>`: what `sha256sum`, Git LFS and OCI print for the same bytes.
+package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The 32 bytes of the hash as four big-endian words, so that comparing words compares bytes.
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// A digest from its 32 raw bytes; nil for any other count.
+    package init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        var words = [UInt64](repeating: 0, count: 4)
+        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        self.words = (words[0], words[1], words[2], words[3])
+    }
+
+    /// A digest from 64 lower-case hex digits, with or without `sha256:` before them; nil for anything else.
+    package init?(_ text: some StringProtocol) {
+        let hex = text.hasPrefix("sha256:") ? text.dropFirst(7)[...] : text[...]
+        guard hex.utf8.count == 64 else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        var high: UInt8?
+        for character in hex.utf8 {
+            let digit: UInt8
+            switch character {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = character - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = character - UInt8(ascii: "a") + 10
+            default: return nil
+            }
+            if let first = high {
+                bytes.append(first << 4 | digit)
+                high = nil
+            } else {
+                high = digit
+            }
+        }
+        self.init(bytes: bytes)
+    }
+
+    /// The digest of `bytes`.
+    package static func of(_ bytes: some Collection<UInt8>) -> Digest {
+        var hasher = DigestHasher()
+        if bytes.withContiguousStorageIfAvailable({ hasher.update(UnsafeRawBufferPointer($0)) }) == nil {
+            Array(bytes).withUnsafeBytes { hasher.update($0) }
+        }
+        return hasher.finalize()
+    }
+
+    /// The digest of `text` in UTF-8.
+    package static func of(_ text: String) -> Digest { of(Array(text.utf8)) }
+
+    /// The digest of raw memory.
+    package static func of(raw bytes: UnsafeRawBufferPointer) -> Digest {
+        var hasher = DigestHasher()
+        hasher.update(bytes)
+        return hasher.finalize()
+    }
+
+    /// The 32 raw bytes.
+    package var bytes: [UInt8] {
+        [words.0, words.1, words.2, words.3].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    /// 64 lower-case hex digits.
+    package var hex: String { hexadecimal(bytes) }
+
+    /// `sha256:` and the hex digits.
+    package var description: String { "sha256:" + hex }
+
+    /// The first 12 hex digits, for people.
+    package var short: String { String(hex.prefix(12)) }
+
+    package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
+
+    package static func < (left: Digest, right: Digest) -> Bool { left.words < right.words }
+
+    package func hash(into hasher: inout Hasher) {
+        // The bytes are uniform already: one word of them is a hash.
+        hasher.combine(words.0)
+    }
+}
+
+extension Digest: Codable {
+    package init(from decoder: any Decoder) throws {
+        let text = try decoder.singleValueContainer().decode(String.self)
+        guard let digest = Digest(text) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "`\(text)` is not `sha256:` and 64 hex digits"))
+        }
+        self = digest
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}
+
+/// SHA-256 of bytes that arrive piece by piece.
+package struct DigestHasher: Sendable {
+    private var hash = SHA256()
+
+    package init() {}
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+
+    package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hash.update(bufferPointer: $0) } }
+
+    package func finalize() -> Digest {
+        guard let digest = Digest(bytes: Array(hash.finalize())) else {
+            preconditionFailure("SHA-256 gave other than 32 bytes")
+        }
+        return digest
+    }
+}
+
+/// HMAC-SHA-256 of `message` under `key`, as 32 bytes (RFC 2104).
+package func messageAuthenticationCode(of message: [UInt8], key: [UInt8]) -> [UInt8] {
+    Array(HMAC<SHA256>.authenticationCode(for: message, using: SymmetricKey(data: key)))
+}
+
+/// `bytes` as lower-case hex digits.
+package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+        text.append(digits[Int(byte >> 4)])
+        text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+}

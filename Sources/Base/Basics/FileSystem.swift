@@ -1,0 +1,195 @@
+internal import CSystem
+internal import Glibc
+
+/// Files and folders by path, with writes that survive a power cut.
+package enum FileSystem {
+    /// All bytes of the file at `path`.
+    package static func read(_ path: String) throws -> [UInt8] {
+        let file = try OpenFile(reading: path)
+        let status = try file.status()
+        guard status.kind == .file else { throw MLOpsError(.failed, "`\(path)` is not a regular file") }
+        var bytes = try [UInt8](unsafeUninitializedCapacity: Int(status.size)) { buffer, initialized in
+            initialized = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+        }
+        // Files of /proc and /sys say size 0 and hold text.
+        if status.size == 0 {
+            var block = [UInt8](repeating: 0, count: 65536)
+            while true {
+                let count = try block.withUnsafeMutableBytes { try file.read(into: $0, at: Int64(bytes.count)) }
+                if count == 0 { break }
+                bytes += block[..<count]
+            }
+        }
+        return bytes
+    }
+
+    /// The file at `path` as UTF-8 text; broken sequences become U+FFFD.
+    package static func readText(_ path: String) throws -> String { String(decoding: try read(path), as: UTF8.self) }
+
+    /// Replaces `path` by `bytes`, all or nothing: a temporary file in the same folder is written and flushed, renamed over
+    /// `path`, and the folder is flushed. After an error the old file stands and no temporary is left.
+    package static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws {
+        try place(bytes, at: path, mode: mode, exclusively: false)
+    }
+
+    /// Creates `path` with `bytes`, all or nothing, unless it exists.
+    ///
+    /// - Returns: false if `path` existed; nothing was changed then. Of several writers exactly one gets true.
+    package static func createExclusively(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws -> Bool {
+        try place(bytes, at: path, mode: mode, exclusively: true)
+    }
+
+    @discardableResult
+    private static func place(_ bytes: [UInt8], at path: String, mode: UInt32, exclusively: Bool) throws -> Bool {
+        let temporary = temporaryPath(beside: path)
+        do {
+            let file = try OpenFile(creating: temporary, mode: 0o600)
+            try file.write(bytes)
+            if fchmod(file.descriptor, mode) != 0 { throw MLOpsError.system("set the mode of", temporary, errno: errno) }
+            try file.synchronize()
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        do {
+            if exclusively {
+                defer { unlink(temporary) }
+                try Failpoint.reach("file.link")
+                if link(temporary, path) != 0 {
+                    if errno == EEXIST { return false }
+                    throw MLOpsError.system("create", path, errno: errno)
+                }
+            } else {
+                try rename(temporary, to: path)
+            }
+            try synchronizeDirectory(parent(of: path))
+            return true
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Renames a file of the same disk over `destination`.
+    package static func rename(_ path: String, to destination: String) throws {
+        try Failpoint.reach("file.rename")
+        if Glibc.rename(path, destination) != 0 { throw MLOpsError.system("rename to", destination, errno: errno) }
+    }
+
+    /// A name for a temporary file in the folder of `path`: hidden, random, and told by its ending.
+    package static func temporaryPath(beside path: String) -> String {
+        let random = String(UInt64.random(in: .min ... .max), radix: 36)
+        return join(parent(of: path), ".\(random).mlops-tmp")
+    }
+
+    /// Flushes the entries of a folder, so that what was renamed into it stays after a power cut.
+    package static func synchronizeDirectory(_ path: String) throws {
+        try Failpoint.reach("directory.fsync")
+        let descriptor = mlops_open(path, O_RDONLY | O_DIRECTORY, 0)
+        if descriptor < 0 { throw MLOpsError.system("open", path, errno: errno) }
+        defer { close(descriptor) }
+        if fsync(descriptor) != 0 { throw MLOpsError.system("flush", path, errno: errno) }
+    }
+
+    /// Makes `path` and the folders above it; fine if they exist.
+    package static func createDirectories(_ path: String, mode: UInt32 = 0o755) throws {
+        if mkdir(path, mode) == 0 { return }
+        switch errno {
+        case EEXIST:
+            // A link to a folder is as good as a folder here.
+            var status = stat()
+            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+                throw MLOpsError(.failed, "`\(path)` exists and is not a directory")
+            }
+        case ENOENT:
+            let above = parent(of: path)
+            guard above != path else { throw MLOpsError.system("create", path, errno: ENOENT) }
+            try createDirectories(above, mode: mode)
+            if mkdir(path, mode) != 0, errno != EEXIST { throw MLOpsError.system("create", path, errno: errno) }
+        default: throw MLOpsError.system("create", path, errno: errno)
+        }
+    }
+
+    /// The names in a folder, sorted by their bytes, without `.` and `..`.
+    package static func list(_ path: String) throws -> [String] {
+        guard let stream = opendir(path) else { throw MLOpsError.system("list", path, errno: errno) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw MLOpsError.system("list", path, errno: errno) }
+                break
+            }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in
+                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// Whether anything is at `path` (a dangling link counts).
+    package static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
+    /// Whether a folder, or a link to one, is at `path`.
+    package static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Removes the file at `path`; fine if there is none.
+    package static func removeFile(_ path: String) throws {
+        if unlink(path) != 0, errno != ENOENT { throw MLOpsError.system("remove", path, errno: errno) }
+    }
+
+    /// Removes `path` and all below it; links are removed, never followed. Fine if there is nothing.
+    package static func removeTree(_ path: String) throws {
+        guard let status = try FileStatus.of(path) else { return }
+        guard status.kind == .directory else { return try removeFile(path) }
+        for name in try list(path) { try removeTree(join(path, name)) }
+        if rmdir(path) != 0, errno != ENOENT { throw MLOpsError.system("remove", path, errno: errno) }
+    }
+
+    /// The working directory.
+    package static var currentDirectory: String {
+        guard let path = getcwd(nil, 0) else { return "." }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// `path` made absolute, without `.`, `..` or a last slash; links are not resolved.
+    package static func absolute(_ path: String, from base: String = currentDirectory) -> String {
+        var parts: [Substring] = []
+        for part in (path.hasPrefix("/") ? path : base + "/" + path).split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+
+    /// `path` with every link resolved; nil if it does not exist.
+    package static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    /// `name` below `folder`.
+    package static func join(_ folder: String, _ name: String) -> String {
+        folder.isEmpty || folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name
+    }
+
+    /// The folder that holds `path`: `.` for a bare name, `/` for the root.
+    package static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// The part after the last slash.
+    package static func name(of path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? path
+    }
+}

@@ -1,0 +1,137 @@
+internal import CSystem
+internal import Glibc
+
+/// An open file that closes itself; every call restarts after EINTR and throws the system's error with the path.
+package final class OpenFile: Sendable {
+    package let descriptor: Int32
+    package let path: String
+
+    /// Takes over an open descriptor.
+    package init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    /// Opens `path` for reading.
+    package convenience init(reading path: String) throws {
+        let descriptor = mlops_open(path, O_RDONLY, 0)
+        if descriptor < 0 { throw MLOpsError.system("open", path, errno: errno) }
+        self.init(descriptor: descriptor, path: path)
+    }
+
+    /// Creates `path`, which must not exist, for reading and writing.
+    package convenience init(creating path: String, mode: UInt32 = 0o600) throws {
+        let descriptor = mlops_open(path, O_RDWR | O_CREAT | O_EXCL, mode)
+        if descriptor < 0 { throw MLOpsError.system("create", path, errno: errno) }
+        self.init(descriptor: descriptor, path: path)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Size, times and kind as `fstat` gives them.
+    package func status() throws -> FileStatus {
+        var status = stat()
+        if fstat(descriptor, &status) != 0 { throw MLOpsError.system("read the status of", path, errno: errno) }
+        return FileStatus(status)
+    }
+
+    /// Reads into `buffer` at `offset` until it is full or the file ends; the count of bytes read.
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+        var total = 0
+        while total < buffer.count {
+            let count = pread(
+                descriptor, buffer.baseAddress?.advanced(by: total), buffer.count - total, off_t(offset) + off_t(total))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw MLOpsError.system("read", path, errno: errno)
+            }
+            if count == 0 { break }
+            total += count
+        }
+        return total
+    }
+
+    /// Exactly `count` bytes from `offset`.
+    ///
+    /// - Throws: kind `.damaged` if the file ends before.
+    package func read(count: Int, at offset: Int64) throws -> [UInt8] {
+        let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+        }
+        guard bytes.count == count else {
+            throw MLOpsError(
+                .damaged, "`\(path)` ends after \(offset + Int64(bytes.count)) bytes, before byte \(offset + Int64(count))")
+        }
+        return bytes
+    }
+
+    /// Writes all of `bytes` at the file's position; a short write is continued.
+    package func write(_ bytes: UnsafeRawBufferPointer) throws {
+        try Failpoint.reach("file.write")
+        var total = 0
+        while total < bytes.count {
+            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total)
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw MLOpsError.system("write", path, errno: errno)
+            }
+            total += count
+        }
+    }
+
+    package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    /// Forces the file to the disk. A failure is final: the kernel may have dropped the pages, so never try again on the
+    /// same file; throw the file away.
+    package func synchronize() throws {
+        try Failpoint.reach("file.fsync")
+        if fsync(descriptor) != 0 { throw MLOpsError.system("flush", path, errno: errno) }
+    }
+}
+
+/// What `stat` tells of a file.
+package struct FileStatus: Hashable, Sendable {
+    package enum Kind: String, Sendable { case file, directory, symlink, other }
+
+    package var kind: Kind
+    package var size: Int64
+    package var modificationNanoseconds: Int64
+    package var changeNanoseconds: Int64
+    package var inode: UInt64
+    package var device: UInt64
+    package var isExecutable: Bool
+    package var permissions: UInt32
+
+    init(_ status: stat) {
+        kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            case S_IFLNK: .symlink
+            default: .other
+            }
+        size = Int64(status.st_size)
+        modificationNanoseconds = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        changeNanoseconds = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+        inode = UInt64(status.st_ino)
+        device = UInt64(status.st_dev)
+        isExecutable = status.st_mode & S_IXUSR != 0
+        permissions = UInt32(status.st_mode & 0o7777)
+    }
+
+    /// The status of `path` itself (a link is not followed), or nil if there is nothing.
+    package static func of(_ path: String) throws -> FileStatus? {
+        var status = stat()
+        if lstat(path, &status) == 0 { return FileStatus(status) }
+        if errno == ENOENT || errno == ENOTDIR { return nil }
+        throw MLOpsError.system("read the status of", path, errno: errno)
+    }
+
+    /// The status of `name` in the open directory `descriptor`, not following a link, or nil if there is nothing.
+    package static func of(_ name: String, in directory: Int32) throws -> FileStatus? {
+        var status = stat()
+        if fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return FileStatus(status) }
+        if errno == ENOENT || errno == ENOTDIR { return nil }
+        throw MLOpsError.system("read the status of", name, errno: errno)
+    }
+}

@@ -1,0 +1,40 @@
+#ifndef MLOPS_CSYSTEM_H
+#define MLOPS_CSYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// System calls that Swift cannot reach: variadic, missing from Glibc's module map, or macros.
+
+/// `openat2(2)` with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS: a descriptor, or -1 with errno.
+int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);
+
+/// `ioctl(to, FICLONE, from)`: 0, or -1 with errno.
+int mlops_clone_file(int from, int to);
+
+/// `open(2)` with a mode.
+int mlops_open(const char *path, int flags, mode_t mode);
+
+/// `openat(2)` with a mode.
+int mlops_openat(int directory, const char *path, int flags, mode_t mode);
+
+/// Asks the kernel to send `signal` to this process when its parent dies.
+int mlops_die_with_parent(int signal);
+
+/// The processor's time of a finished child, in microseconds; fills user, system and peak memory in bytes.
+/// Returns the pid, 0 if it still runs (with WNOHANG in `options`), or -1 with errno. `status` is as in waitpid(2).
+pid_t mlops_wait(pid_t pid, int options, int *status, int64_t *user_microseconds, int64_t *system_microseconds,
+                 int64_t *peak_bytes);
+
+/// Starts `path` (found as is, not in PATH) in a new process group with `directory` as its working directory; its standard
+/// input is /dev/null, its output and error go to the given descriptors, all other descriptors are closed.
+/// Returns the pid, or -1 with errno set by whichever of
+/// fork, chdir or exec failed.
+pid_t mlops_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory,
+                  int output, int error);
+
+/// Writes `text` to standard error and returns at once; safe where stdio's globals are not.
+void mlops_write_error(const char *text, size_t count);
+
+#endif

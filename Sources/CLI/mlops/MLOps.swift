@@ -1,0 +1,4 @@
+@main
+struct MLOps {
+    static func main() async {}
+}

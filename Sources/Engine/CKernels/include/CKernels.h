@@ -1,0 +1,3 @@
+#ifndef MLOPS_CKERNELS_H
+#define MLOPS_CKERNELS_H
+#endif
