@@ -19,7 +19,8 @@ package enum Failpoint {
     /// - Throws: kind `.usage` if it is not `<point>:<n>:kill|eio|enospc`.
     package static func arm(_ specification: String) throws {
         let parts = specification.split(separator: ":").map(String.init)
-        guard parts.count == 3, let count = Int(parts[1]), count > 0, ["kill", "eio", "enospc"].contains(parts[2]) else {
+        guard parts.count == 3, let count = Int(parts[1]), count > 0, ["kill", "eio", "enospc"].contains(parts[2])
+        else {
             throw MLOpsError(
                 .usage, "MLOPS_FAILPOINT is `\(specification)`, expected `<point>:<n>:kill|eio|enospc`")
         }

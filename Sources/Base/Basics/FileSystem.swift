@@ -45,7 +45,9 @@ package enum FileSystem {
         do {
             let file = try OpenFile(creating: temporary, mode: 0o600)
             try file.write(bytes)
-            if fchmod(file.descriptor, mode) != 0 { throw MLOpsError.system("set the mode of", temporary, errno: errno) }
+            if fchmod(file.descriptor, mode) != 0 {
+                throw MLOpsError.system("set the mode of", temporary, errno: errno)
+            }
             try file.synchronize()
         } catch {
             unlink(temporary)

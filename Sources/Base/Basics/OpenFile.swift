@@ -60,7 +60,8 @@ package final class OpenFile: Sendable {
         }
         guard bytes.count == count else {
             throw MLOpsError(
-                .damaged, "`\(path)` ends after \(offset + Int64(bytes.count)) bytes, before byte \(offset + Int64(count))")
+                .damaged,
+                "`\(path)` ends after \(offset + Int64(bytes.count)) bytes, before byte \(offset + Int64(count))")
         }
         return bytes
     }

@@ -1,0 +1,69 @@
+import Basics
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct FileSystemTests {
+    @Test func replacingIsAllOrNothing() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write("file", "old")
+        for point in ["file.write", "file.fsync", "file.rename"] {
+            try Failpoint.arm("\(point):1:enospc")
+            #expect(throws: MLOpsError.self, "at \(point)") { try FileSystem.replace(path, with: Array("new".utf8)) }
+            Failpoint.disarm()
+            #expect(try FileSystem.readText(path) == "old")
+            #expect(try FileSystem.list(folder.path) == ["file"], "no temporary is left after \(point)")
+        }
+        try FileSystem.replace(path, with: Array("new".utf8))
+        #expect(try FileSystem.readText(path) == "new")
+    }
+
+    @Test func aFullDiskHasItsOwnExitCode() throws {
+        let folder = try TemporaryFolder()
+        try Failpoint.arm("file.write:1:enospc")
+        defer { Failpoint.disarm() }
+        #expect { try FileSystem.replace(folder("x"), with: [1]) } throws: {
+            ($0 as? MLOpsError)?.exitCode == 5 && "\($0)".contains("disk is full")
+        }
+    }
+
+    @Test func ofManyExclusiveCreatorsExactlyOneWins() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder("1.json")
+        let won = try await mapConcurrently(Array(0..<16), width: 8) {
+            try FileSystem.createExclusively(path, with: [$0])
+        }
+        #expect(won.filter { $0 }.count == 1)
+        #expect(try FileSystem.list(folder.path) == ["1.json"])
+    }
+
+    @Test func removingATreeLeavesWhatItsLinksPointAt() throws {
+        let folder = try TemporaryFolder()
+        let kept = try folder.write("kept/file", "x")
+        try FileSystem.createDirectories(folder("tree/sub"))
+        try folder.write("tree/sub/file", "y")
+        #expect(symbolicLink(folder("kept"), folder("tree/link")))
+        try FileSystem.removeTree(folder("tree"))
+        #expect(!FileSystem.exists(folder("tree")))
+        #expect(try FileSystem.readText(kept) == "x")
+    }
+
+    @Test(arguments: [
+        ("/a/./b//../c", "/a/c"), ("x", "/base/x"), ("../x", "/x"), ("../../..", "/"), ("/", "/"), ("a/..", "/base"),
+    ])
+    func absolutePathsAreTidy(_ path: String, _ expected: String) {
+        #expect(FileSystem.absolute(path, from: "/base") == expected)
+    }
+
+    @Test func filesOfTheKernelAreReadThoughTheySayTheyAreEmpty() throws {
+        #expect(try FileSystem.readText("/proc/self/status").contains("Name:"))
+    }
+
+    @Test func aLockedFileIsAConflict() async throws {
+        let folder = try TemporaryFolder()
+        let lock = try await FileLock(folder("lock"), .exclusive)
+        await #expect { _ = try await FileLock(folder("lock"), .shared) } throws: {
+            ($0 as? MLOpsError)?.exitCode == 11
+        }
+        withExtendedLifetime(lock) {}
+    }
+}
