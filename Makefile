@@ -1,0 +1,47 @@
+# `make demo` and `make test` are the two commands; `make help` names the rest.
+# Everything is built in one configuration, debug, in which our own code is optimised (see Package.swift).
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT_SOURCES = Package.swift Sources Tests
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap build test demo demo-vision release install format lint clean
+
+help: ## Say what each command does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Install the Debian packages that are missing
+	@Scripts/bootstrap
+
+build: bootstrap ## Build mlops into .build/debug/mlops
+	swift build --product mlops
+
+test: bootstrap ## Build and run all tests, against a real S3 server too
+	@Scripts/run-tests
+
+demo: build ## Train, audit, gate and promote a model of census data
+	@Scripts/demo
+
+demo-vision: build ## Train, quantize and promote a model of Fashion-MNIST
+	@Scripts/demo vision
+
+release: bootstrap ## Build an optimised, stripped binary that needs no Swift: build/mlops
+	swift build --configuration release --static-swift-stdlib --product mlops
+	@mkdir -p build
+	strip -o build/mlops .build/release/mlops
+	@ls -l build/mlops
+
+install: release ## Install build/mlops into PREFIX (/usr/local)
+	install -D -m 755 build/mlops $(DESTDIR)$(PREFIX)/bin/mlops
+
+format: bootstrap ## Lay out the Swift files
+	swift format format --in-place --parallel --recursive --configuration .swift-format $(SWIFT_SOURCES)
+
+lint: bootstrap ## Check the layout of the Swift files and the layers
+	swift format lint --strict --parallel --recursive --configuration .swift-format $(SWIFT_SOURCES)
+	@Scripts/check-layers
+	@Scripts/check-data
+
+clean: ## Remove what was built
+	rm -rf .build build
