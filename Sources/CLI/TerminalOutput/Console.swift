@@ -1,0 +1,153 @@
+package import Basics
+internal import Synchronization
+
+/// What the flags of every command say about its output.
+package struct OutputOptions: Hashable, Sendable {
+    package enum Verbosity: Int, Sendable, Comparable {
+        case quiet, normal, verbose
+
+        package static func < (left: Verbosity, right: Verbosity) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// `--json`: results and errors are JSON.
+    package var isJSON: Bool
+    package var verbosity: Verbosity
+    /// `--no-color`
+    package var forbidsColor: Bool
+
+    package init(isJSON: Bool = false, verbosity: Verbosity = .normal, forbidsColor: Bool = false) {
+        self.isJSON = isJSON
+        self.verbosity = verbosity
+        self.forbidsColor = forbidsColor
+    }
+}
+
+/// The one place that talks to the user: results to standard output, the rest to standard error.
+package final class Console: Sendable {
+    package let options: OutputOptions
+    private let output: OutputChannel
+    private let errors: OutputChannel
+    private let allowsColor: Bool
+    /// Whether a progress line stands at the cursor, to be wiped before anything else is written.
+    private let hasProgressLine = Mutex(false)
+
+    /// - Parameter environment: `NO_COLOR` (not empty) and `TERM=dumb` turn colour off.
+    package init(
+        _ options: OutputOptions = OutputOptions(), environment: [String: String],
+        output: OutputChannel = .standardOutput, errors: OutputChannel = .standardError
+    ) {
+        self.options = options
+        self.output = output
+        self.errors = errors
+        let isPlain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
+        allowsColor = !options.forbidsColor && !isPlain
+    }
+
+    /// How text on standard output may look.
+    package var outputStyle: TextStyle { style(of: output) }
+
+    /// How text on standard error may look.
+    package var errorStyle: TextStyle { style(of: errors) }
+
+    /// Whether progress is drawn: a person reads along and wants more than the result.
+    package var showsProgress: Bool { errors.isTerminal && isTalkative }
+
+    private var isTalkative: Bool { !options.isJSON && options.verbosity > .quiet }
+
+    private func style(of channel: OutputChannel) -> TextStyle {
+        TextStyle(usesColor: allowsColor && channel.isTerminal, width: channel.isTerminal ? channel.width : nil)
+    }
+
+    // MARK: Results
+
+    /// Prints the result of a command: text, or JSON with `--json`, or its essence with `--quiet`.
+    package func report(_ value: some Encodable & TextRenderable) throws {
+        if options.isJSON {
+            printJSON(try JSONValue(encoding: value))
+        } else {
+            print(options.verbosity == .quiet ? value.essence : value.text(outputStyle))
+        }
+    }
+
+    /// Prints a result that is text by nature (a file, a diagram), whatever the flags.
+    package func print(_ text: String) {
+        guard !text.isEmpty else { return }
+        write(text.hasSuffix("\n") ? text : text + "\n", to: output)
+    }
+
+    /// Prints a JSON result: sorted keys, two spaces of indent.
+    package func printJSON(_ value: JSONValue) { write(value.prettyText, to: output) }
+
+    /// Prints one line of a stream of JSON events (NDJSON).
+    package func printEvent(_ value: some Encodable) throws {
+        write(try JSONValue(encoding: value).canonicalText + "\n", to: output)
+    }
+
+    // MARK: The rest
+
+    /// Tells what is going on; silent with `--quiet` and `--json`.
+    package func note(_ text: String) {
+        if isTalkative { say(text) }
+    }
+
+    /// Tells a detail; only with `--verbose`.
+    package func detail(_ text: String) {
+        guard options.verbosity == .verbose else { return }
+        if options.isJSON { sayJSON(["detail": .string(text)]) } else { say(errorStyle(printableLines(text), .faint)) }
+    }
+
+    /// Tells what may be wrong; with `--json` as `{"warning": …}`.
+    package func warning(_ text: String, hint: String? = nil) {
+        if options.isJSON {
+            sayJSON(["warning": ["message": .string(text), "hint": hint.map { .string($0) } ?? .null]])
+        } else {
+            say(errorStyle("warning:", .caution) + " " + printableLines(text))
+            if let hint { say(errorStyle("hint:", .accent) + " " + printableLines(hint)) }
+        }
+    }
+
+    /// Tells why the command failed; with `--json` as `{"error": …}`. With `--verbose` the causes follow.
+    ///
+    /// - Returns: the exit code that belongs to the error.
+    @discardableResult
+    package func error(_ error: any Error) -> Int32 {
+        let report = ErrorReport(error)
+        let isVerbose = options.verbosity == .verbose
+        if options.isJSON {
+            sayJSON(report.json(withCauses: isVerbose))
+        } else {
+            for line in report.lines(errorStyle, withCauses: isVerbose) { say(line) }
+        }
+        return report.exitCode
+    }
+
+    private func say(_ line: String) { write(line + "\n", to: errors) }
+
+    private func sayJSON(_ value: JSONValue) { write(value.canonicalText + "\n", to: errors) }
+
+    private func write(_ text: String, to channel: OutputChannel) {
+        hasProgressLine.withLock { hasLine in
+            if hasLine { errors.write("\r\u{1B}[K") }
+            hasLine = false
+            channel.write(text)
+        }
+    }
+
+    // MARK: Progress
+
+    /// Puts `line` at the cursor in place of the progress line before it.
+    func drawProgress(_ line: String) {
+        hasProgressLine.withLock { hasLine in
+            errors.write("\r" + line + "\u{1B}[K")
+            hasLine = true
+        }
+    }
+
+    /// Wipes the progress line, if one stands there.
+    func wipeProgress() { write("", to: errors) }
+}
+
+/// `text` with control characters shown, except the ends of its lines.
+func printableLines(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }.joined(separator: "\n")
+}

@@ -1,0 +1,66 @@
+internal import Glibc
+internal import Synchronization
+
+/// Where text goes: standard output, standard error, or a test's memory.
+package final class OutputChannel: Sendable {
+    /// Whether a person reads along.
+    package let isTerminal: Bool
+    /// Columns of the terminal; nil if it is none.
+    private let fixedWidth: Int?
+    private let descriptor: Int32?
+    private let captured = Mutex("")
+    /// The reader went away; the rest is dropped without a word, as the work itself goes on.
+    private let isClosed = Mutex(false)
+
+    private init(descriptor: Int32) {
+        self.descriptor = descriptor
+        isTerminal = isatty(descriptor) == 1
+        fixedWidth = nil
+    }
+
+    /// Keeps what is written in `text`.
+    package init(capturingAsTerminal isTerminal: Bool, width: Int? = nil) {
+        descriptor = nil
+        self.isTerminal = isTerminal
+        fixedWidth = width
+    }
+
+    package static let standardOutput = OutputChannel(descriptor: 1)
+    package static let standardError = OutputChannel(descriptor: 2)
+
+    /// What was written to a capturing channel.
+    package var text: String { captured.withLock { $0 } }
+
+    /// Columns of the terminal at this moment; nil if it is none.
+    package var width: Int? {
+        guard isTerminal, let descriptor else { return fixedWidth }
+        var size = winsize()
+        if ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        return getenv("COLUMNS").flatMap { Int(String(cString: $0)) } ?? 80
+    }
+
+    /// Whether the reader of the channel went away.
+    package var isBroken: Bool { isClosed.withLock(\.self) }
+
+    /// Writes all of `text` at once, so that lines of several threads do not mix. A reader that went away is no error.
+    package func write(_ text: String) {
+        guard let descriptor else { return captured.withLock { $0 += text } }
+        isClosed.withLock { isClosed in
+            var rest = Array(text.utf8)[...]
+            while !rest.isEmpty, !isClosed {
+                let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+                if count > 0 {
+                    rest = rest.dropFirst(count)
+                } else if errno == EAGAIN {
+                    var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = Glibc.poll(&poll, 1, 1000)
+                } else if errno != EINTR {
+                    isClosed = true
+                }
+            }
+        }
+    }
+
+    /// Lets a write to a pipe that nobody reads fail instead of ending the process: `mlops push | head -1` still pushes.
+    package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+}
