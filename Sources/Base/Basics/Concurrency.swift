@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// `work` of every item, in the items' order, at most `width` at a time; the first error cancels the rest.
 package func mapConcurrently<Item: Sendable, Output: Sendable>(
     _ items: [Item], width: Int, _ work: @escaping @Sendable (Item) async throws -> Output
@@ -13,3 +15,6 @@ package func mapConcurrently<Item: Sendable, Output: Sendable>(
         return outputs.compactMap(\.self)
     }
 }
+
+/// How many processors this process may use, at least 1.
+package func processorCount() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }

@@ -13,6 +13,17 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
         self.words = (words[0], words[1], words[2], words[3])
     }
 
+    /// A digest from exactly 32 raw bytes, which need not be aligned.
+    package init(raw bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count == 32, "a digest has 32 bytes, not \(bytes.count)")
+        words = (
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
+        )
+    }
+
     /// A digest from 64 lower-case hex digits, with or without `sha256:` before them; nil for anything else.
     package init?(_ text: some StringProtocol) {
         let hex = text.hasPrefix("sha256:") ? text.dropFirst(7)[...] : text[...]
@@ -63,6 +74,12 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
         }
     }
 
+    /// Appends the 32 raw bytes, without the array that `bytes` makes.
+    package func append(to output: inout [UInt8]) {
+        let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+        withUnsafeBytes(of: bigEndian) { output.append(contentsOf: $0) }
+    }
+
     /// 64 lower-case hex digits.
     package var hex: String { hexadecimal(bytes) }
 
@@ -108,12 +125,7 @@ package struct DigestHasher: Sendable {
 
     package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hash.update(bufferPointer: $0) } }
 
-    package func finalize() -> Digest {
-        guard let digest = Digest(bytes: Array(hash.finalize())) else {
-            preconditionFailure("SHA-256 gave other than 32 bytes")
-        }
-        return digest
-    }
+    package func finalize() -> Digest { hash.finalize().withUnsafeBytes { Digest(raw: $0) } }
 }
 
 /// HMAC-SHA-256 of `message` under `key`, as 32 bytes (RFC 2104).

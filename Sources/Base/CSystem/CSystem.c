@@ -25,6 +25,10 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) 
 
 int mlops_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
 
+void mlops_start_writeback(int file, int64_t offset, int64_t length) {
+    (void)sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
 int mlops_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 
 int mlops_openat(int directory, const char *path, int flags, mode_t mode) {

@@ -13,6 +13,9 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);
 /// `ioctl(to, FICLONE, from)`: 0, or -1 with errno.
 int mlops_clone_file(int from, int to);
 
+/// Asks the kernel to start writing `length` bytes from `offset` to the disk, without waiting; advice, so no result.
+void mlops_start_writeback(int file, int64_t offset, int64_t length);
+
 /// `open(2)` with a mode.
 int mlops_open(const char *path, int flags, mode_t mode);
 

@@ -1,0 +1,65 @@
+internal import Basics
+
+/// A stored object as it lies in a pack.
+package struct PackFrame: Sendable {
+    package var key: ObjectKey
+    package var codec: PackCodec
+    package var plainLength: Int
+    /// The bytes in the pack, maybe compressed.
+    package var stored: [UInt8]
+
+    package init(key: ObjectKey, codec: PackCodec, plainLength: Int, stored: [UInt8]) {
+        self.key = key
+        self.codec = codec
+        self.plainLength = plainLength
+        self.stored = stored
+    }
+
+    /// The plain bytes, proven to be what the key says. A manifest proves only that it is well formed; the file that it
+    /// describes is proven when it is put together.
+    ///
+    /// - Throws: kind `.damaged`.
+    package func decoded() throws -> [UInt8] {
+        let plain = try unverified()
+        switch key.kind {
+        case .chunk, .tree:
+            guard Digest.of(plain) == key.id else {
+                throw PackFrame.damaged(key, "has other bytes than its digest says")
+            }
+            if key.kind == .tree { _ = try TreeListing(parsing: plain, subject: "\(key)") }
+        case .manifest:
+            _ = try FileManifest(parsing: plain, id: key.id)
+        }
+        return plain
+    }
+
+    /// The plain bytes, not compared with the key.
+    func unverified() throws -> [UInt8] {
+        switch codec {
+        case .raw:
+            guard stored.count == plainLength else { throw PackFrame.damaged(key, "has the wrong length") }
+            return stored
+        case .zstd:
+            guard plainLength <= PackFrame.limit(of: key.kind) else { throw PackFrame.damaged(key, "is too large") }
+            guard let plain = stored.withUnsafeBytes({ decompress($0, plainLength: plainLength) }) else {
+                throw PackFrame.damaged(key, "cannot be decompressed")
+            }
+            return plain
+        }
+    }
+
+    /// The most plain bytes that an object of this kind may claim.
+    static func limit(of kind: ObjectKind) -> Int {
+        switch kind {
+        case .chunk, .tree: ChunkSizes.standard.maximum
+        case .manifest: ObjectLimits.plainLength
+        }
+    }
+
+    static func damaged(_ key: ObjectKey, _ problem: String) -> MLOpsError {
+        MLOpsError(.damaged, "\(key.kind) `\(key.id)` \(problem)", hint: healingHint)
+    }
+}
+
+/// What to do about damaged or missing content.
+let healingHint = "run `mlops fsck` to see what is hurt, and `mlops pull` to fetch it again from a remote"

@@ -1,0 +1,108 @@
+package import Basics
+internal import CSystem
+internal import Glibc
+
+/// A pack that is written, flushed, and waits under a temporary name to be installed.
+package struct FinishedPack: Sendable {
+    package var digest: Digest
+    /// The temporary file.
+    package var path: String
+    package var entries: [PackEntry]
+    package var byteCount: Int64
+}
+
+/// Writes one pack, frame after frame, into a temporary file that goes away unless it is finished.
+///
+/// One task at a time may use it.
+// @unchecked: handed from task to task, never used by two at once.
+package final class PackWriter: @unchecked Sendable {
+    private static let bufferLength = 1 << 20
+    /// The kernel is asked to start writing whenever this much has gathered, so that the last flush has little to wait for.
+    private static let writebackLength: Int64 = 8 << 20
+
+    private let file: OpenFile
+    private var hasher = DigestHasher()
+    private var buffer: [UInt8] = []
+    private var written: Int64 = 0
+    private var writebackStart: Int64 = 0
+    private var isOpen = true
+    package private(set) var entries: [PackEntry] = []
+
+    /// Starts a pack in `folder`, which must lie on the disk where the pack will stay.
+    package init(folder: String) throws {
+        try Failpoint.reach("pack.create")
+        file = try OpenFile(creating: FileSystem.temporaryPath(beside: FileSystem.join(folder, "pack")), mode: 0o600)
+        buffer.reserveCapacity(PackWriter.bufferLength)
+        buffer += PackFormat.header
+    }
+
+    deinit { abandon() }
+
+    /// The bytes so far, without the footer.
+    package var byteCount: Int64 { written + Int64(buffer.count) }
+
+    package var isEmpty: Bool { entries.isEmpty }
+
+    /// Whether the pack has reached the size at which the next one is started.
+    package var isFull: Bool { byteCount >= PackFormat.targetByteCount }
+
+    package func append(_ frame: PackFrame) throws {
+        try frame.stored.withUnsafeBytes {
+            try append(key: frame.key, codec: frame.codec, plainLength: frame.plainLength, stored: $0)
+        }
+    }
+
+    func append(key: ObjectKey, codec: PackCodec, plainLength: Int, stored: UnsafeRawBufferPointer) throws {
+        entries.append(
+            PackEntry(
+                key: key, offset: byteCount, storedLength: stored.count, plainLength: plainLength, codec: codec))
+        if buffer.count + stored.count > PackWriter.bufferLength { try flush() }
+        if stored.count >= PackWriter.bufferLength / 2 {
+            try write(stored)
+        } else {
+            buffer.append(contentsOf: stored)
+        }
+    }
+
+    private func flush() throws {
+        try buffer.withUnsafeBytes { try write($0) }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) throws {
+        try file.write(bytes)
+        hasher.update(bytes)
+        written += Int64(bytes.count)
+        if written - writebackStart >= PackWriter.writebackLength {
+            // Advice only: the flush at the end is what counts.
+            mlops_start_writeback(file.descriptor, writebackStart, written - writebackStart)
+            writebackStart = written
+        }
+    }
+
+    /// Writes the footer and forces the file to the disk; the file is the caller's from here on.
+    package func finish() throws -> FinishedPack {
+        precondition(isOpen, "a pack is finished once")
+        do {
+            buffer += PackFormat.ending(entries)
+            try flush()
+            if fchmod(file.descriptor, 0o444) != 0 {
+                throw MLOpsError.system("set the mode of", file.path, errno: errno)
+            }
+            try Failpoint.reach("pack.fsync")
+            try file.synchronize()
+        } catch {
+            abandon()
+            throw error
+        }
+        isOpen = false
+        return FinishedPack(digest: hasher.finalize(), path: file.path, entries: entries, byteCount: written)
+    }
+
+    /// Throws the pack away.
+    package func abandon() {
+        guard isOpen else { return }
+        isOpen = false
+        unlink(file.path)
+    }
+}
