@@ -1,0 +1,25 @@
+internal import Basics
+internal import CLibgit2
+
+/// libgit2, started once, when the first repository is looked for.
+enum LibGit2 {
+    /// Starts libgit2, and lets it open repositories with per-worktree configuration (which `git sparse-checkout` turns on).
+    static let start: Void = {
+        git_libgit2_init()
+        "worktreeconfig".withCString { name in
+            withUnsafePointer(to: Optional(name)) { _ = mlops_git_accept_extensions($0, 1) }
+        }
+    }()
+
+    /// What libgit2 says about the last failure on this thread.
+    static var lastMessage: String {
+        guard let error = git_error_last(), let text = error.pointee.message else { return "unknown error" }
+        return String(cString: text)
+    }
+
+    /// Throws the error of a failed call; `action` says what was being done.
+    static func check(_ code: Int32, _ action: @autoclosure () -> String) throws {
+        guard code < 0 else { return }
+        throw MLOpsError(.failed, "git cannot \(action()): \(printable(lastMessage))")
+    }
+}
