@@ -54,8 +54,8 @@ let package = Package(
     ],
     targets: [
         // MARK: Base
-        /// Headers of libcurl and its variadic calls as plain functions.
-        .cModule("CLibcurl", in: "Base", links: "curl"),
+        /// libcurl, loaded when the first transfer asks for it, its variadic calls as plain functions.
+        .cModule("CLibcurl", in: "Base"),
         /// Headers of libgit2 and its variadic calls as plain functions.
         .cModule("CLibgit2", in: "Base", links: "git2"),
         /// Headers of libzstd.
@@ -77,7 +77,7 @@ let package = Package(
             "ContentStorage", in: "Store",
             uses: ["Basics", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift")]),
         /// Directory and S3 remotes; what is missing is pushed and pulled.
-        .module("Remotes", in: "Store", uses: ["Basics", "ContentStorage", "CurlTransport"]),
+        .module("Remotes", in: "Store", uses: ["Basics", "CSystem", "ContentStorage", "CurlTransport"]),
         /// Head, branch, dirty state and ignore rules of the surrounding git repository.
         .module("GitIntegration", in: "Store", uses: ["Basics", "CLibgit2"]),
 
