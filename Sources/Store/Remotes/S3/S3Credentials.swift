@@ -1,0 +1,189 @@
+package import Basics
+internal import CurlTransport
+
+/// An access key of S3 with its secret.
+package struct S3Credentials: Sendable, Hashable {
+    package var accessKey: String
+    package var secretKey: String
+    package var sessionToken: String?
+    /// nil for keys that stay.
+    package var expires: Timestamp?
+    /// For messages: `the environment`, `profile x of ~/.aws/credentials`, …
+    package var source: String
+}
+
+/// Finds credentials where AWS's tools look: a profile that the configuration names, the environment, the default profile,
+/// the container's and the instance's metadata; keeps them until five minutes before they expire.
+package actor S3CredentialChain {
+    private let settings: S3Settings
+    private var cached: S3Credentials?
+    private var lookUp: Task<S3Credentials, any Error>?
+    private let now: @Sendable () -> Timestamp
+
+    package init(settings: S3Settings, now: @escaping @Sendable () -> Timestamp = { .now }) {
+        self.settings = settings
+        self.now = now
+    }
+
+    /// - Parameter refused: credentials that the server called expired; others are looked for.
+    /// - Throws: kind `.notAllowed` that says where was looked, when there are none.
+    package func credentials(refused: S3Credentials? = nil) async throws -> S3Credentials {
+        if let cached, cached != refused, isFresh(cached) { return cached }
+        // Many requests start at once: one of them asks, the others wait for it.
+        if let lookUp { return try await lookUp.value }
+        let task = Task { try await find() }
+        lookUp = task
+        defer { lookUp = nil }
+        let found = try await task.value
+        cached = found
+        return found
+    }
+
+    private func isFresh(_ credentials: S3Credentials) -> Bool {
+        guard let expires = credentials.expires else { return true }
+        return now().milliseconds + 300_000 < expires.milliseconds
+    }
+
+    private func find() async throws -> S3Credentials {
+        let environment = settings.environment
+        if settings.profile == nil, let found = try fromEnvironment() { return found }
+        if let found = try fromFiles() { return found }
+        if let found = try await fromContainer() { return found }
+        if environment["AWS_EC2_METADATA_DISABLED"]?.lowercased() != "true", settings.profile == nil,
+            let found = try await fromInstance()
+        {
+            return found
+        }
+        throw MLOpsError(
+            .notAllowed, "there are no credentials for the remote `\(settings.location)`",
+            hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a profile to `~/.aws/credentials`")
+    }
+
+    private func fromEnvironment() throws -> S3Credentials? {
+        let environment = settings.environment
+        switch (environment["AWS_ACCESS_KEY_ID"].nonEmpty, environment["AWS_SECRET_ACCESS_KEY"].nonEmpty) {
+        case (nil, nil): return nil
+        case (let accessKey?, let secretKey?):
+            return S3Credentials(
+                accessKey: accessKey, secretKey: secretKey, sessionToken: environment["AWS_SESSION_TOKEN"].nonEmpty,
+                source: "the environment")
+        case (let accessKey, _):
+            let missing = accessKey == nil ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY"
+            throw MLOpsError(
+                .notAllowed, "the environment has half of a key for `\(settings.location)`: \(missing) is not set")
+        }
+    }
+
+    private func fromFiles() throws -> S3Credentials? {
+        let profile = settings.profile ?? settings.environment["AWS_PROFILE"].nonEmpty
+        let name = profile ?? "default"
+        let section = try AWSFiles(environment: settings.environment).settings(profile: name)
+        if let accessKey = section["aws_access_key_id"], let secretKey = section["aws_secret_access_key"] {
+            return S3Credentials(
+                accessKey: accessKey, secretKey: secretKey, sessionToken: section["aws_session_token"].nonEmpty,
+                source: "the profile `\(name)`")
+        }
+        guard profile != nil else { return nil }
+        guard !section.isEmpty else {
+            throw MLOpsError(
+                .notAllowed, "there is no profile `\(printable(name))` in the files of AWS's tools",
+                hint: "run `aws configure --profile \(printable(name))`")
+        }
+        throw MLOpsError(
+            .notAllowed, "the profile `\(printable(name))` holds no access key (only direct keys are read)",
+            hint: "run `eval \"$(aws configure export-credentials --profile \(printable(name)) --format env)\"`")
+    }
+}
+
+// MARK: - Metadata services
+
+extension S3CredentialChain {
+    /// ECS and EKS hand credentials to a container at an address in its environment.
+    private func fromContainer() async throws -> S3Credentials? {
+        let environment = settings.environment
+        let url: String
+        if let relative = environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"].nonEmpty {
+            url = "http://169.254.170.2" + relative
+        } else if let full = environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"].nonEmpty {
+            let hosts = [
+                "http://169.254.170.2", "http://169.254.170.23", "http://[fd00:ec2::23]", "http://127.0.0.1",
+                "http://localhost",
+            ]
+            let isKnown = hosts.contains { full == $0 || full.hasPrefix($0 + "/") || full.hasPrefix($0 + ":") }
+            guard full.hasPrefix("https://") || isKnown else {
+                throw MLOpsError(
+                    .notAllowed,
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI names `\(printable(full))`, which is not trusted with credentials",
+                    hint: "use https, or the address of the container service")
+            }
+            url = full
+        } else {
+            return nil
+        }
+        var headers: [(name: String, value: String)] = []
+        if let file = environment["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"].nonEmpty {
+            headers.append(("Authorization", try FileSystem.readText(file).trimmingLines))
+        } else if let token = environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"].nonEmpty {
+            headers.append(("Authorization", token.trimmingLines))
+        }
+        let response = try await metadata(HTTPRequest("GET", url, headers: headers))
+        guard let response, response.isSuccess else {
+            throw MLOpsError(.notAllowed, "the container's credential service at `\(url)` gives no credentials")
+        }
+        return try decode(response, source: "the container's metadata")
+    }
+
+    /// EC2's instance metadata service, version 2 only. Off EC2 nobody answers, which is no error.
+    private func fromInstance() async throws -> S3Credentials? {
+        let base =
+            settings.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"].nonEmpty.map {
+                $0.hasSuffix("/") ? String($0.dropLast()) : $0
+            } ?? "http://169.254.169.254"
+        let tokenRequest = HTTPRequest(
+            "PUT", base + "/latest/api/token", headers: [("X-aws-ec2-metadata-token-ttl-seconds", "21600")])
+        guard let answer = try await metadata(tokenRequest), answer.isSuccess else { return nil }
+        let token = String(decoding: answer.body, as: UTF8.self).trimmingLines
+        let headers = [(name: "X-aws-ec2-metadata-token", value: token)]
+        let folder = base + "/latest/meta-data/iam/security-credentials/"
+        guard let roles = try await metadata(HTTPRequest("GET", folder, headers: headers)), roles.isSuccess,
+            let role = String(decoding: roles.body, as: UTF8.self).split(separator: "\n").first,
+            let response = try await metadata(
+                HTTPRequest("GET", folder + S3Signer.encode(role.trimmingBlanks), headers: headers)),
+            response.isSuccess
+        else { return nil }
+        return try decode(response, source: "the instance's metadata")
+    }
+
+    /// One exchange with a metadata service; nil when nobody is there.
+    private func metadata(_ request: HTTPRequest) async throws -> HTTPResponse? {
+        var options = HTTPClient.Options()
+        options.connectTimeout = .seconds(1)
+        options.usesProxy = false
+        var request = request
+        request.timeout = .seconds(2)
+        do {
+            return try await HTTPClient(options: options).send(request, into: .memory(limit: 64 << 10))
+        } catch is TransportError {
+            return nil
+        }
+    }
+
+    private func decode(_ response: HTTPResponse, source: String) throws -> S3Credentials {
+        let json = try? JSONValue(parsing: response.body, source: source)
+        guard let accessKey = json?["AccessKeyId"]?.string, let secretKey = json?["SecretAccessKey"]?.string else {
+            throw MLOpsError(.notAllowed, "\(source) holds no access key")
+        }
+        // `2026-01-31T12:00:00Z`, without the milliseconds that our own timestamps have.
+        let expires = json?["Expiration"]?.string.flatMap { Timestamp($0.replacing("Z", with: ".000Z")) }
+        return S3Credentials(
+            accessKey: accessKey, secretKey: secretKey, sessionToken: json?["Token"]?.string, expires: expires,
+            source: source)
+    }
+}
+
+extension String {
+    /// Without blanks and line breaks at both ends.
+    var trimmingLines: String {
+        split(whereSeparator: \.isNewline).map(\.trimmingBlanks).joined()
+    }
+}
