@@ -1,0 +1,54 @@
+package import Basics
+
+/// A stage ready to run: interpolated, its step planned, its paths checked.
+package struct Stage: Sendable {
+    package enum Action: Sendable, Hashable {
+        /// A line for `/bin/sh -c`.
+        case shell(String)
+        /// A program and its arguments, started without a shell.
+        case command([String])
+        case step(name: String, version: Int)
+    }
+
+    package var name: String
+    package var location: SourceLocation
+    package var action: Action
+    /// For a step: interpolated, checked, defaults filled in.
+    package var with: JSONValue
+    package var deps: [StagePath]
+    /// Artifacts whose pointers count.
+    package var artifacts: [String]
+    package var outs: [StagePath]
+    package var metrics: [StagePath]
+    /// Stages that it names, itself or through its step.
+    package var needs: [LocatedName]
+    /// The variables that it names, with their values; a variable that is not set has none.
+    package var environment: [(name: String, value: String?)]
+    package var timeout: Duration?
+    /// Parameters that its `params:` names, by path: they count in the fingerprint.
+    package var params: [String: JSONValue]
+    /// Parameters whose values were put into its keys, by path: told when they change.
+    package var usedParameters: [String: JSONValue]
+    package var readsMetrics: Bool
+    package var readsEnergy: Bool
+    package var hasEffects: Bool
+    package var external: JSONValue?
+
+    /// Everything that it writes and that is kept: outs, then metrics files.
+    package var outputs: [StagePath] { outs + metrics.filter { path in !outs.contains { $0.path == path.path } } }
+
+    /// The step's name; nil for a command.
+    package var stepName: String? { if case .step(let name, _) = action { name } else { nil } }
+}
+
+/// A path in the repository, and where the pipeline says it, unless a step inferred it.
+package struct StagePath: Sendable, Hashable {
+    package var path: String
+    package var location: SourceLocation?
+}
+
+/// A stage's name and where it is mentioned.
+package struct LocatedName: Sendable, Hashable {
+    package var name: String
+    package var location: SourceLocation?
+}
