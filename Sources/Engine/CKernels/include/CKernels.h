@@ -1,3 +1,175 @@
 #ifndef MLOPS_CKERNELS_H
 #define MLOPS_CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Kernels of the tensor engine. Arrays are contiguous and row-major; none of them overlap unless a line says so. Each
+/// kernel exists as plain C and as AVX2+FMA and AVX-512 code; the processor decides at run time which one runs.
+
+enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_I32 = 3, CK_U8 = 4, CK_I8 = 5 };
+
+// MARK: Processor
+
+/// 0 plain C, 1 AVX2 and FMA, 2 AVX-512: what kernels use now.
+int ck_level(void);
+/// Limits kernels to `level` (for tests); what the processor lacks is never chosen.
+void ck_limit_level(int level);
+
+// MARK: Memory
+
+/// `bytes` of 64-byte aligned memory, from the pool where it has some; NULL when the system has none left.
+void *ck_allocate(size_t bytes);
+/// Gives back what `ck_allocate(bytes)` gave; the pool keeps it up to its limit.
+void ck_release(void *memory, size_t bytes);
+/// The most that the pool keeps of memory nobody uses.
+void ck_limit_pool(size_t bytes);
+/// Bytes in use now, bytes kept for reuse, most bytes ever in use.
+void ck_memory_use(size_t *live, size_t *pooled, size_t *peak);
+
+// MARK: Threads
+
+typedef void (*ck_task)(void *context, size_t index);
+/// `task` of each index below `count`, on the pool's threads and the caller's; returns when all are done. A call from within
+/// a task, or while another thread uses the pool, runs on the caller alone.
+void ck_parallel(size_t count, ck_task task, void *context);
+/// How many threads share the work, the caller included.
+int ck_threads(void);
+void ck_set_threads(int count);
+
+/// Whether this thread records operations for differentiation; starts as 1.
+int ck_recording(void);
+void ck_set_recording(int recording);
+
+// MARK: Elementwise
+
+enum { CK_ADD, CK_SUB, CK_MUL, CK_DIV, CK_MAXIMUM, CK_MINIMUM };
+/// out[i] = a[i·stepA] op b[i·stepB]; steps are 0 or 1; `out` may be `a` or `b`. Integers: CK_ADD, CK_SUB, CK_MUL wrap round.
+void ck_binary(int dtype, int op, size_t n, const void *a, int stepA, const void *b, int stepB, void *out);
+
+enum {
+    CK_NEG, CK_EXP, CK_LOG, CK_SQRT, CK_TANH, CK_SIGMOID, CK_RELU, CK_GELU, CK_GELU_TANH, CK_ABS, CK_SQUARE,
+    CK_RECIPROCAL, CK_LEAKY_RELU, CK_SIN, CK_COS, CK_POW, CK_SOFTPLUS, CK_STEP, CK_SIGN, CK_ERF, CK_SCALE, CK_SHIFT
+};
+/// out[i] = op(x[i]); `p` is the slope, exponent, factor or summand of those that have one; `out` may be `x`.
+void ck_unary(int dtype, int op, size_t n, const void *x, double p, void *out);
+/// out[i] = g[i] · op′ for CK_TANH, CK_SIGMOID (from y = op(x)), CK_RELU, CK_LEAKY_RELU, CK_GELU, CK_GELU_TANH (from x).
+void ck_unary_gradient(int dtype, int op, size_t n, const void *g, const void *xy, double p, void *out);
+/// y[i] += factor · x[i]
+void ck_accumulate(int dtype, size_t n, double factor, const void *x, void *y);
+void ck_fill(int dtype, size_t n, double value, void *out);
+/// Values of one dtype as another; floats are cut towards zero and saturate, NaN becomes 0.
+void ck_convert(int from, int to, size_t n, const void *x, void *out);
+/// Whether all values are finite.
+int ck_all_finite(int dtype, size_t n, const void *x);
+
+// MARK: Random
+
+/// Uniform in low ..< high; element i depends on seed, i alone. `first` is a multiple of 4.
+void ck_uniform(int dtype, uint64_t seed, size_t first, size_t n, double low, double high, void *out);
+void ck_normal(int dtype, uint64_t seed, size_t first, size_t n, double mean, double deviation, void *out);
+/// `scale` with probability 1 - p, else 0.
+void ck_dropout_mask(int dtype, uint64_t seed, size_t first, size_t n, double p, double scale, void *out);
+
+// MARK: Layout
+
+/// out (contiguous, of `shape`) = x read with `strides` (in elements, 0 repeats), elements of `size` bytes, outer index
+/// `first ..< last` only.
+void ck_copy_strided(size_t size, int rank, const size_t *shape, const ptrdiff_t *strides, size_t first, size_t last,
+                     const void *x, void *out);
+/// out[o, m, i] = x[o, index[o, m, i], i] for x of [outer, n, inner]; o in first ..< last.
+void ck_gather(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
+               const int32_t *index, void *out);
+/// out[o, index[o, m, i], i] += g[o, m, i]; `out` is cleared first.
+void ck_scatter(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *g,
+                const int32_t *index, void *out);
+/// The first k with index[k] outside 0 ..< bound, or -1.
+ptrdiff_t ck_first_outside(const int64_t *index, size_t n, int64_t bound);
+/// out[index[k], :] += g[k, :] for columns `first ..< last`, in the order of k.
+void ck_scatter_rows(int dtype, size_t count, size_t width, size_t first, size_t last, const void *g,
+                     const int64_t *index, void *out);
+
+// MARK: Reductions: x is [outer, n, inner], out [outer, inner]
+
+enum { CK_SUM, CK_MEAN };
+void ck_sum(int dtype, size_t first, size_t last, size_t n, size_t inner, const void *x, double scale, void *out);
+/// Largest value and the first index that has it; NaN counts as largest.
+void ck_max(int dtype, size_t first, size_t last, size_t n, size_t inner, const void *x, void *out, int32_t *index);
+/// Σ x² in double.
+double ck_sum_of_squares(int dtype, size_t n, const void *x);
+
+// MARK: Rows: x is [rows, n]
+
+void ck_softmax(int dtype, size_t rows, size_t n, const void *x, void *out);
+void ck_log_softmax(int dtype, size_t rows, size_t n, const void *x, void *out);
+/// out = y · (g - Σ g·y), y the softmax.
+void ck_softmax_gradient(int dtype, size_t rows, size_t n, const void *g, const void *y, void *out);
+/// out = g - exp(y) · Σ g, y the log-softmax.
+void ck_log_softmax_gradient(int dtype, size_t rows, size_t n, const void *g, const void *y, void *out);
+/// loss[r] = -Σ_c t_c log p_c with t = (1 - smoothing) w_label at the label + smoothing / n · w_c everywhere;
+/// residual[r, c] = p_c Σ t - t_c. `weights` [n] or NULL for ones.
+void ck_cross_entropy(int dtype, size_t rows, size_t n, const void *logits, const int64_t *labels, double smoothing,
+                      const void *weights, void *loss, void *residual);
+/// loss = max(x, 0) - x·t + log(1 + e^-|x|); with weight p on the positive part.
+void ck_bce(int dtype, size_t n, const void *x, const void *target, double positiveWeight, void *loss);
+void ck_bce_gradient(int dtype, size_t n, const void *g, int stepG, const void *x, const void *target,
+                     double positiveWeight, void *out);
+/// y = (x - mean) · inverse · weight + bias per row; weight and bias [n] or NULL; mean, inverse [rows].
+void ck_layer_norm(int dtype, size_t rows, size_t n, const void *x, const void *weight, const void *bias, double epsilon,
+                   void *y, void *mean, void *inverse);
+void ck_layer_norm_gradient(int dtype, size_t rows, size_t n, const void *g, const void *x, const void *weight,
+                            const void *mean, const void *inverse, void *out);
+/// weightGradient[c] = Σ_r g·x̂, biasGradient[c] = Σ_r g, rows in order.
+void ck_layer_norm_parameters(int dtype, size_t rows, size_t n, const void *g, const void *x, const void *mean,
+                              const void *inverse, void *weightGradient, void *biasGradient);
+
+// MARK: Batch norm: x is [batch, channels, plane]; channels `first ..< last`
+
+/// Mean and biased variance over batch and plane.
+void ck_channel_statistics(int dtype, size_t batch, size_t channels, size_t plane, size_t first, size_t last,
+                           const void *x, void *mean, void *variance);
+/// y = x · scale[c] + shift[c]
+void ck_channel_affine(int dtype, size_t batch, size_t channels, size_t plane, size_t first, size_t last, const void *x,
+                       const void *scale, const void *shift, void *y);
+/// sums[c] = Σ g, products[c] = Σ g · (x - mean[c])
+void ck_channel_products(int dtype, size_t batch, size_t channels, size_t plane, size_t first, size_t last,
+                         const void *g, const void *x, const void *mean, void *sums, void *products);
+/// out = g · a[c] + x · b[c] + d[c]
+void ck_channel_combine(int dtype, size_t batch, size_t channels, size_t plane, size_t first, size_t last, const void *g,
+                        const void *x, const void *a, const void *b, const void *d, void *out);
+
+// MARK: Convolution and pooling of one image
+
+typedef struct {
+    int channels, height, width;              // of the input
+    int kernelHeight, kernelWidth;
+    int strideY, strideX, padY, padX, dilationY, dilationX;
+    int outHeight, outWidth;
+} ck_window;
+/// columns[channels · kernelHeight · kernelWidth, outHeight · outWidth] of image [channels, height, width].
+void ck_im2col(int dtype, const ck_window *window, const void *image, void *columns);
+/// image += columns: the adjoint of `ck_im2col`.
+void ck_col2im(int dtype, const ck_window *window, const void *columns, void *image);
+/// Largest of each window and where in its plane it is; padding never wins.
+void ck_max_pool(int dtype, const ck_window *window, const void *image, void *out, int32_t *index);
+void ck_avg_pool(int dtype, const ck_window *window, int countPadding, const void *image, void *out);
+/// image = the adjoint of `ck_avg_pool` of g.
+void ck_avg_pool_gradient(int dtype, const ck_window *window, int countPadding, const void *g, void *image);
+
+// MARK: Optimizer steps, in place
+
+typedef struct {
+    double learningRate, weightDecay, momentum, dampening;
+    int isNesterov, isFirst;
+} ck_sgd;
+/// `velocity` may be NULL without momentum.
+void ck_sgd_step(int dtype, const ck_sgd *settings, size_t n, const void *gradient, void *velocity, void *value);
+typedef struct {
+    double learningRate, weightDecay, beta1, beta2, epsilon;
+    int isDecoupled;
+    int64_t step;  // from 1
+} ck_adam;
+void ck_adam_step(int dtype, const ck_adam *settings, size_t n, const void *gradient, void *first, void *second,
+                  void *value);
+
 #endif

@@ -1,0 +1,91 @@
+#include "CKernels.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+// Freed blocks wait in lists by size class: eight classes to each doubling, so at most an eighth is wasted. A block's first
+// word links it to the next.
+
+enum { classes = 512, huge = 4 << 20 };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *lists[classes];
+static size_t live, pooled, peak, limit = (size_t)1 << 30;
+
+static size_t classOf(size_t bytes, size_t *rounded) {
+    size_t units = bytes <= 64 ? 1 : (bytes + 63) / 64;
+    if (units <= 16) {
+        *rounded = units * 64;
+        return units;
+    }
+    int shift = 63 - __builtin_clzll(units) - 3;
+    size_t step = (units + ((size_t)1 << shift) - 1) >> shift;  // 8 ... 16
+    *rounded = (step << shift) * 64;
+    return 16 + (size_t)shift * 8 + (step - 8);
+}
+
+void *ck_allocate(size_t bytes) {
+    size_t size, class = classOf(bytes, &size);
+    pthread_mutex_lock(&lock);
+    void *block = lists[class];
+    if (block) {
+        lists[class] = *(void **)block;
+        pooled -= size;
+    }
+    live += size;
+    if (live > peak) peak = live;
+    pthread_mutex_unlock(&lock);
+    if (block) return block;
+    if (posix_memalign(&block, size >= huge ? 2 << 20 : 64, size) != 0) {
+        pthread_mutex_lock(&lock);
+        live -= size;
+        pthread_mutex_unlock(&lock);
+        return NULL;
+    }
+    if (size >= huge) madvise(block, size, MADV_HUGEPAGE);
+    return block;
+}
+
+void ck_release(void *memory, size_t bytes) {
+    size_t size, class = classOf(bytes, &size);
+    pthread_mutex_lock(&lock);
+    live -= size;
+    int keeps = pooled + size <= limit;
+    if (keeps) {
+        *(void **)memory = lists[class];
+        lists[class] = memory;
+        pooled += size;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!keeps) free(memory);
+}
+
+void ck_limit_pool(size_t bytes) {
+    pthread_mutex_lock(&lock);
+    limit = bytes;
+    // Only what is kept now beyond the limit goes, whatever its size.
+    void *surplus = NULL;
+    for (size_t class = 1; class < classes && pooled > limit; class++) {
+        size_t size = class <= 16 ? class * 64 : ((8 + (class - 16) % 8) << ((class - 16) / 8)) * 64;
+        while (lists[class] && pooled > limit) {
+            void *block = lists[class];
+            lists[class] = *(void **)block;
+            *(void **)block = surplus;
+            surplus = block;
+            pooled -= size;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    while (surplus) {
+        void *next = *(void **)surplus;
+        free(surplus);
+        surplus = next;
+    }
+}
+
+void ck_memory_use(size_t *liveBytes, size_t *pooledBytes, size_t *peakBytes) {
+    pthread_mutex_lock(&lock);
+    *liveBytes = live;
+    *pooledBytes = pooled;
+    *peakBytes = peak;
+    pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,33 @@
+#include "names.h"
+#include <stdatomic.h>
+
+// -1 until the processor was asked.
+static atomic_int chosen = -1;
+
+static int best(void) {
+#if MLOPS_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+    return 0;
+}
+
+int ck_level(void) {
+    int level = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (level >= 0) return level;
+    level = best();
+    atomic_store_explicit(&chosen, level, memory_order_relaxed);
+    return level;
+}
+
+void ck_limit_level(int level) {
+    int most = best();
+    atomic_store_explicit(&chosen, level < most ? level : most, memory_order_relaxed);
+}
+
+static _Thread_local int isRecording = 1;
+int ck_recording(void) { return isRecording; }
+void ck_set_recording(int recording) { isRecording = recording; }

@@ -1,0 +1,202 @@
+internal import CKernels
+
+/// One convolution's extents, and its three products: output, input gradient, weight gradient. Images are laid out as columns
+/// (im2col) and multiplied by the weight; the batch is cut into pieces by its size alone, and sums run in order.
+///
+/// Legend: N batch, C input channels, O output channels, G groups, K values under the window of one group, P output pixels.
+struct Convolution: Sendable {
+    let batch: Int
+    let inputShape: [Int]
+    let weightShape: [Int]
+    let outputShape: [Int]
+    let groups: Int
+    /// Of one group: its channels.
+    private let window: ck_window
+    private let dtype: DType
+
+    private var pixels: Int { outputShape[2] * outputShape[3] }
+    private var patch: Int { weightShape[1] * weightShape[2] * weightShape[3] }
+    private var outputsPerGroup: Int { weightShape[0] / groups }
+    private var imageBytes: Int { inputShape[1] / groups * inputShape[2] * inputShape[3] * dtype.size }
+    private var resultBytes: Int { outputsPerGroup * pixels * dtype.size }
+    private var weightBytes: Int { outputsPerGroup * patch * dtype.size }
+    /// Whether columns and image are the same bytes.
+    private var isPointwise: Bool {
+        window.kernelHeight == 1 && window.kernelWidth == 1 && window.strideX == 1 && window.strideY == 1
+            && window.padX == 0 && window.padY == 0
+    }
+
+    /// - Throws: if the shapes do not fit each other.
+    init(_ input: [Int], _ weight: [Int], window: Window, groups: Int, dtype: DType) throws {
+        guard input.count == 4, weight.count == 4 else {
+            throw shapeError("conv2d", input, weight, "expected [N, C, H, W] and [O, C / groups, height, width]")
+        }
+        guard groups > 0, input[1] == weight[1] * groups, weight[0] % groups == 0 else {
+            throw shapeError(
+                "conv2d", input, weight,
+                "with \(groups) groups the input needs \(weight[1] * groups) channels and the outputs must divide by the groups"
+            )
+        }
+        guard weight[2] == window.kernelHeight, weight[3] == window.kernelWidth else {
+            throw shapeError("conv2d", weight, [window.kernelHeight, window.kernelWidth], "kernel and window differ")
+        }
+        self.window = try window.geometry("conv2d", channels: weight[1], height: input[2], width: input[3])
+        batch = input[0]
+        inputShape = input
+        weightShape = weight
+        outputShape = [input[0], weight[0], Int(self.window.outHeight), Int(self.window.outWidth)]
+        self.groups = groups
+        self.dtype = dtype
+    }
+
+    func output(_ input: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
+        try MatrixProduct.load()
+        return Tensor(shape: outputShape, dtype: dtype) { out in
+            inParallel(pieces: pieceCount) { piece in
+                let columns = TensorStorage(byteCount: isPointwise ? 0 : patch * pixels * dtype.size)
+                for job in jobs(of: piece) {
+                    let group = job % groups
+                    let image = input.pointer + job * imageBytes
+                    let result = out + job * resultBytes
+                    if let bias { spread(bias.pointer + group * outputsPerGroup * dtype.size, over: result) }
+                    MatrixProduct(rows: outputsPerGroup, columns: pixels, depth: patch).run(
+                        dtype, weight.pointer + group * weightBytes, strideA: patch, laidOut(image, columns),
+                        strideB: pixels, result, strideC: pixels, adds: bias != nil)
+                }
+            }
+        }
+    }
+
+    func inputGradient(_ gradient: Tensor, _ weight: Tensor) throws -> Tensor {
+        try MatrixProduct.load()
+        return Tensor(shape: inputShape, dtype: dtype) { out in
+            inParallel(pieces: pieceCount) { piece in
+                let columns = TensorStorage(byteCount: isPointwise ? 0 : patch * pixels * dtype.size)
+                for job in jobs(of: piece) {
+                    let image = out + job * imageBytes
+                    MatrixProduct(transposesLeft: true, rows: patch, columns: pixels, depth: outputsPerGroup).run(
+                        dtype, weight.pointer + job % groups * weightBytes, strideA: patch,
+                        gradient.pointer + job * resultBytes, strideB: pixels, isPointwise ? image : columns.pointer,
+                        strideC: pixels)
+                    guard !isPointwise else { continue }
+                    image.initializeMemory(as: UInt8.self, repeating: 0, count: imageBytes)
+                    withUnsafePointer(to: window) { ck_col2im(dtype.code, $0, columns.pointer, image) }
+                }
+            }
+        }
+    }
+
+    func weightGradient(_ gradient: Tensor, _ input: Tensor) throws -> Tensor {
+        try MatrixProduct.load()
+        let count = pieceCount
+        let partial = Tensor(shape: [count] + weightShape, dtype: dtype) { out in
+            inParallel(pieces: count) { piece in
+                let columns = TensorStorage(byteCount: isPointwise ? 0 : patch * pixels * dtype.size)
+                let sums = out + piece * groups * weightBytes
+                for (position, job) in jobs(of: piece).enumerated() {
+                    let columns = laidOut(input.pointer + job * imageBytes, columns)
+                    MatrixProduct(transposesRight: true, rows: outputsPerGroup, columns: patch, depth: pixels).run(
+                        dtype, gradient.pointer + job * resultBytes, strideA: pixels, columns, strideB: pixels,
+                        sums + job % groups * weightBytes, strideC: patch, adds: position >= groups)
+                }
+            }
+        }
+        return try withoutGradients { try partial.sum(axes: [0]) }
+    }
+
+    /// Pieces of the batch; each is some images with all their groups.
+    private var pieceCount: Int {
+        let work = weightShape[0] * patch * pixels
+        let images = max(1, min(batch, 400_000 / max(1, work)))
+        return max(1, min(16, (batch + images - 1) / images))
+    }
+
+    /// Pairs of image and group, numbered `image * groups + group`.
+    private func jobs(of piece: Int) -> Range<Int> {
+        let count = pieceCount
+        return batch * piece / count * groups..<batch * (piece + 1) / count * groups
+    }
+
+    private func laidOut(_ image: UnsafeRawPointer, _ columns: TensorStorage) -> UnsafeRawPointer {
+        if isPointwise { return image }
+        withUnsafePointer(to: window) { ck_im2col(dtype.code, $0, image, columns.pointer) }
+        return UnsafeRawPointer(columns.pointer)
+    }
+
+    private func spread(_ bias: UnsafeRawPointer, over result: UnsafeMutableRawPointer) {
+        for channel in 0..<outputsPerGroup {
+            let value =
+                dtype == .f32
+                ? Double(bias.load(fromByteOffset: channel * 4, as: Float.self))
+                : bias.load(fromByteOffset: channel * 8, as: Double.self)
+            ck_fill(dtype.code, pixels, value, result + channel * pixels * dtype.size)
+        }
+    }
+}
+
+extension Tensor {
+    /// Two-dimensional convolution (cross-correlation, as in every framework) of images `[N, C, H, W]`.
+    ///
+    /// - Parameters:
+    ///   - weight: `[O, C / groups, height, width]`.
+    ///   - bias: `[O]`, or nil.
+    ///   - groups: how many groups the channels fall into; C makes it depthwise.
+    /// - Returns: `[N, O, (H + 2·padding - dilation·(height - 1) - 1) / stride + 1, …]`.
+    public func conv2d(
+        weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1
+    ) throws -> Tensor {
+        guard weight.rank == 4 else {
+            throw shapeError("conv2d", shape, weight.shape, "the weight needs 4 axes [O, C / groups, height, width]")
+        }
+        let window = Window(
+            height: weight.shape[2], width: weight.shape[3], stride: stride, padding: padding, dilation: dilation)
+        return try conv2d(weight: weight, bias: bias, window: window, groups: groups)
+    }
+
+    /// The same with a window whose directions may differ.
+    public func conv2d(weight: Tensor, bias: Tensor? = nil, window: Window, groups: Int = 1) throws -> Tensor {
+        try requireFloat("conv2d", self)
+        try requireSameType("conv2d", self, weight)
+        let convolution = try Convolution(shape, weight.shape, window: window, groups: groups, dtype: dtype)
+        if let bias {
+            try requireSameType("conv2d", self, bias)
+            guard bias.shape == [weight.shape[0]] else {
+                throw shapeError("conv2d", weight.shape, bias.shape, "the bias must have shape [\(weight.shape[0])]")
+            }
+        }
+        let output = try convolution.output(self, weight, bias)
+        return record("conv2d", output, inputs: [self, weight] + (bias.map { [$0] } ?? [])) { gradient, _ in
+            [
+                requiresGradient ? try gradient.convolutionInputGradient(weight, convolution, window) : nil,
+                weight.requiresGradient ? try gradient.convolutionWeightGradient(self, convolution, window) : nil,
+                bias?.requiresGradient == true ? try gradient.sum(axes: [0, 2, 3]) : nil,
+            ]
+        }
+    }
+
+    /// The gradient of a convolution's input from this, that of its output: bilinear in this and the weight.
+    private func convolutionInputGradient(
+        _ weight: Tensor, _ convolution: Convolution, _ window: Window
+    ) throws -> Tensor {
+        let output = try convolution.inputGradient(self, weight)
+        return record("conv2dInputGradient", output, inputs: [self, weight]) { g, _ in
+            [
+                requiresGradient ? try g.conv2d(weight: weight, window: window, groups: convolution.groups) : nil,
+                weight.requiresGradient ? try self.convolutionWeightGradient(g, convolution, window) : nil,
+            ]
+        }
+    }
+
+    /// The gradient of a convolution's weight from this, that of its output: bilinear in this and the input.
+    private func convolutionWeightGradient(
+        _ input: Tensor, _ convolution: Convolution, _ window: Window
+    ) throws -> Tensor {
+        let output = try convolution.weightGradient(self, input)
+        return record("conv2dWeightGradient", output, inputs: [self, input]) { g, _ in
+            [
+                requiresGradient ? try input.conv2d(weight: g, window: window, groups: convolution.groups) : nil,
+                input.requiresGradient ? try self.convolutionInputGradient(g, convolution, window) : nil,
+            ]
+        }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Basics
+internal import CKernels
+internal import Synchronization
+
+/// One operation that was applied: where its inputs came from and how a gradient flows back to them.
+///
+/// `@unchecked Sendable`: nothing changes after `init`, but in `deinit`, when nobody else refers to it.
+final class GraphNode: @unchecked Sendable {
+    /// The gradient of each input, nil where there is none, from the gradient of the output and the output itself.
+    typealias Rule = @Sendable (_ gradient: Tensor, _ output: Tensor) throws -> [Tensor?]
+
+    private static let counter = Atomic<UInt64>(0)
+
+    let operation: String
+    /// Grows from inputs to outputs, so that descending numbers are an order for the backward pass.
+    let number: UInt64
+    private(set) var parents: [GraphNode?]
+    /// nil for a leaf, and for an operation through which no gradient can flow.
+    private(set) var rule: Rule?
+    let isLeaf: Bool
+    /// The output without its node (which would be a cycle), if the rule asks for it.
+    let output: Tensor?
+
+    init(operation: String, parents: [GraphNode?], isLeaf: Bool, output: Tensor?, rule: Rule?) {
+        self.operation = operation
+        self.parents = parents
+        self.rule = rule
+        self.isLeaf = isLeaf
+        self.output = output
+        number = GraphNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    static func leaf() -> GraphNode {
+        GraphNode(operation: "variable", parents: [], isLeaf: true, output: nil, rule: nil)
+    }
+
+    /// Frees the nodes that only this one holds one after the other: a chain of a million of them must not recurse.
+    deinit {
+        guard !isLeaf else { return }
+        // Rules hold inputs, and inputs hold nodes, but each of these is among the parents, which are still held.
+        rule = nil
+        var pending = parents.compactMap(\.self)
+        parents = []
+        while var node = pending.popLast() {
+            guard !node.isLeaf, isKnownUniquelyReferenced(&node) else { continue }
+            let rule = node.rule
+            node.rule = nil
+            let above = node.parents
+            node.parents = []
+            pending.append(contentsOf: above.lazy.compactMap(\.self))
+            withExtendedLifetime(above) { _ = rule }
+        }
+    }
+}
+
+/// `body` without recording operations: what it computes are constants.
+public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try withRecording(false, body)
+}
+
+/// `body` with recording of operations on this thread switched on or off.
+func withRecording<Result>(_ isOn: Bool, _ body: () throws -> Result) rethrows -> Result {
+    let before = ck_recording()
+    ck_set_recording(isOn ? 1 : 0)
+    defer { ck_set_recording(before) }
+    return try body()
+}
+
+/// Whether operations on this thread are recorded now. Backward rules use fused kernels when not.
+var isRecording: Bool { ck_recording() != 0 }
+
+extension Tensor {
+    /// This node's place in the graph: the output of `operation` on `inputs`, with `rule` for the gradients.
+    ///
+    /// - Parameter keepsOutput: whether the rule reads its second argument; the output's memory lives on for it then.
+    func record(
+        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false,
+        rule: @escaping GraphNode.Rule
+    ) -> Tensor {
+        Tensor.recorded(operation, output, inputs: inputs, keepsOutput: keepsOutput, rule: rule)
+    }
+
+    static func recorded(
+        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false, rule: GraphNode.Rule?
+    ) -> Tensor {
+        guard isRecording, inputs.contains(where: { $0.node != nil }) else { return output }
+        var result = output
+        result.node = GraphNode(
+            operation: operation, parents: inputs.map(\.node), isLeaf: false,
+            output: keepsOutput ? output.detached : nil, rule: rule)
+        return result
+    }
+
+    /// Makes `output`, computed from `inputs` outside of the engine's operations, part of the graph.
+    ///
+    /// - Parameter backward: gradients of the inputs from that of the output, built from tensor operations (nil entries for
+    ///   inputs without one); nil means that the operation has none, and `grad` through it throws.
+    public static func custom(
+        _ operation: String, output: Tensor, inputs: [Tensor],
+        backward: (@Sendable (_ gradient: Tensor) throws -> [Tensor?])?
+    ) -> Tensor {
+        var rule: GraphNode.Rule?
+        if let backward { rule = { gradient, _ in try backward(gradient) } }
+        return recorded(operation, output.detached, inputs: inputs, rule: rule)
+    }
+}
