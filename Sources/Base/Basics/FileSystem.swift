@@ -32,6 +32,20 @@ package enum FileSystem {
         try place(bytes, at: path, mode: mode, exclusively: false)
     }
 
+    /// Replaces `path` by `bytes` as `replace` does, but without waiting for the disk: for caches, whose readers take a broken
+    /// file for a missing one.
+    package static func replaceUnflushed(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws {
+        let temporary = temporaryPath(beside: path)
+        do {
+            let file = try OpenFile(creating: temporary, mode: mode)
+            try file.write(bytes)
+            try rename(temporary, to: path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
     /// Creates `path` with `bytes`, all or nothing, unless it exists.
     ///
     /// - Returns: false if `path` existed; nothing was changed then. Of several writers exactly one gets true.

@@ -53,7 +53,10 @@ extension Duration {
 
     /// `90`, `90s`, `10m`, `2h`, `1h30m`, `500ms`: the units h, m, s, ms; nil for anything else.
     package init?(parsing text: String) {
+        // Far above any use, far below where `Duration` overflows.
+        let limit = 1e10
         if let seconds = Double(text), seconds >= 0 {
+            guard seconds < limit else { return nil }
             self = .seconds(seconds)
             return
         }
@@ -69,6 +72,7 @@ extension Duration {
             guard let value = Double(digits), let scale = units[String(unit)] else { return nil }
             total += value * scale
         }
+        guard total < limit else { return nil }
         self = .seconds(total)
     }
 }

@@ -22,6 +22,9 @@ int mlops_open(const char *path, int flags, mode_t mode);
 /// `openat(2)` with a mode.
 int mlops_openat(int directory, const char *path, int flags, mode_t mode);
 
+/// `pipe2(ends, O_CLOEXEC)`: 0, or -1 with errno.
+int mlops_pipe(int ends[2]);
+
 /// Asks the kernel to send `signal` to this process when its parent dies.
 int mlops_die_with_parent(int signal);
 
@@ -36,6 +39,16 @@ pid_t mlops_wait(pid_t pid, int options, int *status, int64_t *user_microseconds
 /// fork, chdir or exec failed.
 pid_t mlops_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory,
                   int output, int error);
+
+/// Starts `path` as `mlops_spawn` does, below a supervisor of its own that no process of it outlives: the supervisor adopts
+/// orphans, and kills what is left when the program ends, when it is told to, or when this process dies in any way.
+///
+/// `*control` gets a descriptor: the byte `T` written to it sends SIGTERM to the program and its descendants, `K` or closing
+/// it sends SIGKILL. It must be kept until `mlops_wait` has returned the supervisor's pid, and then closed.
+/// Returns the pid of the supervisor, which ends as the program did (same code or signal) and whose usage includes all of
+/// its descendants'; or -1 with errno set by whichever of pipe, fork, chdir or exec failed.
+pid_t mlops_supervise(const char *path, char *const arguments[], char *const environment[], const char *directory,
+                      int output, int error, int *control);
 
 /// Writes `text` to standard error and returns at once; safe where stdio's globals are not.
 void mlops_write_error(const char *text, size_t count);
