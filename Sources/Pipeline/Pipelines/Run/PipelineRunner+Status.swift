@@ -1,0 +1,80 @@
+internal import Basics
+
+extension PipelineRunner {
+    /// What `run` would do with the chosen stages, and why; nothing is run, restored or written.
+    ///
+    /// A stage after one that would run is `waiting`: whether it runs depends on what the other makes.
+    package func status() async throws -> PipelineStatusReport {
+        let (selected, named) = try selection()
+        let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
+        let lookup = lookup(executables)
+        let isSelected = Set(selected)
+        var entries: [Int: StageCacheEntry] = [:]
+        var states: [Int: PipelineStatusReport.State] = [:]
+        var report = PipelineStatusReport(pipeline: pipeline.name, stages: [])
+        for index in pipeline.graph.order where isSelected.contains(index) {
+            let stage: PipelineStatusReport.Stage
+            if let blocker = pipeline.graph.upstream[index].first(where: { entries[$0] == nil }) {
+                stage = waiting(index, for: blocker, states[blocker])
+            } else {
+                var own = lookup
+                own.isForced = options.isForced && named.contains(index)
+                stage = try await judged(index, own, &entries)
+            }
+            states[index] = stage.state
+            report.stages.append(stage)
+        }
+        executables.save()
+        return report
+    }
+
+    private func waiting(
+        _ index: Int, for blocker: Int, _ state: PipelineStatusReport.State?
+    ) -> PipelineStatusReport.Stage {
+        let name = pipeline.stages[blocker].name
+        let text = state == .blocked ? "`\(name)` cannot run" : "`\(name)` would run first"
+        return PipelineStatusReport.Stage(
+            name: pipeline.stages[index].name, state: .waiting, reasons: [StageReason("upstream", name, text)])
+    }
+
+    private func judged(
+        _ index: Int, _ lookup: StageLookup, _ entries: inout [Int: StageCacheEntry]
+    ) async throws -> PipelineStatusReport.Stage {
+        let stage = pipeline.stages[index]
+        var report = PipelineStatusReport.Stage(name: stage.name, state: .changed, reasons: [])
+        do {
+            switch try await lookup.judge(stage, upstream(of: index, entries)) {
+            case .found(let found):
+                entries[index] = found.entry
+                report.fingerprint = found.entry.fingerprint
+                report.state = found.missing.isEmpty ? .upToDate : .restorable
+                report.reasons = found.missing.map {
+                    StageReason("out", $0.path, "`\($0.path)` would come from the store")
+                }
+            case .needed(let needed):
+                report.fingerprint = needed.fingerprint
+                report.reasons = needed.reasons
+            }
+        } catch let error as MLOpsError where error.kind == .failed {
+            report.state = .blocked
+            report.error = error
+            report.reasons = [StageReason("dep", "", error.message)]
+        }
+        return report
+    }
+
+    private func upstream(of index: Int, _ entries: [Int: StageCacheEntry]) -> UpstreamResults {
+        var results = UpstreamResults()
+        for other in pipeline.graph.upstream[index] {
+            for output in entries[other]?.outs ?? [] { results.outs[output.path] = output }
+        }
+        let stage = pipeline.stages[index]
+        guard stage.readsMetrics || stage.readsEnergy else { return results }
+        for other in pipeline.graph.ancestors(of: index) {
+            let name = pipeline.stages[other].name
+            if let metrics = entries[other]?.metrics { results.metrics[name] = metrics }
+            results.energy.append((name, entries[other]?.energy))
+        }
+        return results
+    }
+}

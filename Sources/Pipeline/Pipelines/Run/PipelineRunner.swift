@@ -1,0 +1,100 @@
+package import Basics
+internal import Synchronization
+
+/// How to run a pipeline.
+package struct RunOptions: Sendable {
+    /// Stages that run at once, at least 1.
+    package var jobs: Int
+    /// Whether stages that do not wait for a failed one still start.
+    package var keepsGoing = false
+    /// Run the named stages (all, if none is named) even if nothing changed.
+    package var isForced = false
+    /// Stages to run, with all that they wait for; empty means all.
+    package var stages: [String] = []
+    /// Between SIGTERM and SIGKILL for a stage that is stopped.
+    package var grace: Duration = .seconds(5)
+    /// Handed to built-in steps as it is; `git` and `pipeline` are filled in.
+    package var provenance: JSONValue = [:]
+
+    package init(jobs: Int) {
+        precondition(jobs > 0, "jobs must be at least 1, not \(jobs)")
+        self.jobs = jobs
+    }
+}
+
+/// Runs a pipeline's stages, or tells which would run.
+package struct PipelineRunner: Sendable {
+    let pipeline: Pipeline
+    let store: any StageStore
+    let meter: any EnergyMeter
+    let options: RunOptions
+    let executable: String
+
+    /// - Parameter executable: the absolute path of the program that performs a built-in step when it is started with
+    ///   `step <folder>`: this program.
+    package init(
+        _ pipeline: Pipeline, store: any StageStore, meter: any EnergyMeter, options: RunOptions, executable: String
+    ) {
+        self.pipeline = pipeline
+        self.store = store
+        self.meter = meter
+        self.options = options
+        self.executable = executable
+    }
+
+    var workspace: String { FileSystem.join(pipeline.root, ".mlops") }
+
+    /// The chosen stages by index, with all that they wait for.
+    func selection() throws -> (all: [Int], named: Set<Int>) {
+        guard !options.stages.isEmpty else { return (Array(pipeline.stages.indices), Set(pipeline.stages.indices)) }
+        let named = try options.stages.map { name in
+            let stage = try pipeline.stage(name)
+            return pipeline.stages.firstIndex { $0.name == stage.name } ?? 0
+        }
+        return (pipeline.graph.closure(of: named), Set(named))
+    }
+
+    func lookup(_ executables: ExecutableDigests) -> StageLookup {
+        StageLookup(
+            pipeline: pipeline, store: store, cache: StageCache(workspace: workspace), executables: executables)
+    }
+
+    /// Runs what must run.
+    ///
+    /// Cancelling the task stops it: running stages get SIGTERM, after `grace` SIGKILL, and the report's outcome is
+    /// `interrupted`. A stage that fails or refuses is told in the report, not thrown.
+    ///
+    /// - Parameter events: called in order, by one thread at a time.
+    /// - Throws: when nothing could be run: unknown stage, another run of the pipeline, no way to write the record.
+    package func run(events: @escaping @Sendable (RunEvent) -> Void = { _ in }) async throws -> RunReport {
+        let (selected, named) = try selection()
+        try FileSystem.createDirectories(FileSystem.join(workspace, "cache"))
+        let lock = try await lock()
+        defer { withExtendedLifetime(lock) {} }
+        let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
+        let session = RunSession(
+            runner: self, selected: selected, named: named, lookup: lookup(executables), events: EventSink(events))
+        let report = try await session.run()
+        executables.save()
+        return report
+    }
+
+    private func lock() async throws -> FileLock {
+        do {
+            return try await FileLock(FileSystem.join(workspace, "cache/\(pipeline.name).lock"), .exclusive)
+        } catch let error as MLOpsError where error.kind == .conflict {
+            throw MLOpsError(
+                .conflict, "another run of the pipeline `\(pipeline.name)` is going on",
+                hint: "wait for it to end, then run the same command again", cause: error)
+        }
+    }
+}
+
+/// Hands events to the caller one at a time, in order.
+final class EventSink: Sendable {
+    private let handler: Mutex<@Sendable (RunEvent) -> Void>
+
+    init(_ handler: @escaping @Sendable (RunEvent) -> Void) { self.handler = Mutex(handler) }
+
+    func send(_ event: RunEvent) { handler.withLock { $0(event) } }
+}

@@ -1,0 +1,52 @@
+internal import Basics
+internal import Glibc
+
+/// The folder of one run and its `run.json`, replaced as the run goes on.
+final class RunRecord {
+    /// Relative to the repository.
+    static func folder(_ id: String) -> String { ".mlops/runs/\(id)" }
+
+    private let path: String
+    private var isCreated = false
+    private var lastWrite: ContinuousClock.Instant?
+    private var lastCost = Duration.zero
+
+    /// - Parameter folder: the run's folder, absolute.
+    init(folder: String) { path = FileSystem.join(folder, "run.json") }
+
+    /// An id that sorts by time: `20260131-120000-123-x7k2p9`.
+    static func newID(at time: Timestamp = .now) -> String {
+        let digits = time.description.filter(\.isNumber)
+        var random = String(UInt64.random(in: 0..<2_176_782_336), radix: 36)  // 36^6
+        random = String(repeating: "0", count: 6 - random.count) + random
+        return "\(digits.prefix(8))-\(digits.dropFirst(8).prefix(6))-\(digits.suffix(3))-\(random)"
+    }
+
+    /// Writes the present state, unless writing costs more than a twentieth of the time: a run of thousands of quick stages
+    /// must not spend it on its own record.
+    func update(_ report: @autoclosure () -> RunReport) throws {
+        let now = ContinuousClock.now
+        if let lastWrite, now - lastWrite < lastCost * 20 { return }
+        try createFolder()
+        try FileSystem.replaceUnflushed(path, with: Array(report().json.prettyText.utf8))
+        lastWrite = ContinuousClock.now
+        lastCost = ContinuousClock.now - now
+    }
+
+    /// Writes the final state; it is on the disk when this returns, if anything was executed.
+    func finish(_ report: RunReport, durably: Bool) throws {
+        try createFolder()
+        let bytes = Array(report.json.prettyText.utf8)
+        if durably {
+            try FileSystem.replace(path, with: bytes)
+        } else {
+            try FileSystem.replaceUnflushed(path, with: bytes)
+        }
+    }
+
+    func createFolder() throws {
+        guard !isCreated else { return }
+        try FileSystem.createDirectories(FileSystem.parent(of: path))
+        isCreated = true
+    }
+}
