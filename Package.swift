@@ -149,9 +149,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Basics"], path: "Tests/TestSupport", swiftSettings: ourSwiftSettings),
         .tests(of: "Basics", in: "Base"),
-        .tests(of: "CurlTransport", in: "Base"),
+        .tests(of: "CurlTransport", in: "Base", uses: ["Basics"]),
         .tests(of: "ContentStorage", in: "Store"),
-        .tests(of: "Remotes", in: "Store", uses: ["ContentStorage", "CurlTransport"]),
+        .tests(of: "Remotes", in: "Store", uses: ["Basics", "ContentStorage", "CurlTransport"]),
         .tests(of: "GitIntegration", in: "Store"),
         .tests(of: "ArtifactRegistry", in: "Registry"),
         .tests(of: "Gates", in: "Registry"),

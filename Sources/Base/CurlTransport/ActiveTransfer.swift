@@ -90,7 +90,8 @@ extension ActiveTransfer {
         let connectMilliseconds = Int(options.connectTimeout.seconds * 1000)
         let longs: [(CURLoption, Int)] = [
             (CURLOPT_NOSIGNAL, 1), (CURLOPT_PATH_AS_IS, 1), (CURLOPT_FOLLOWLOCATION, 0), (CURLOPT_TCP_KEEPALIVE, 1),
-            (CURLOPT_HTTP_VERSION, 2 /* CURL_HTTP_VERSION_1_1: many streams of one connection are slower for bulk */),
+            // CURL_HTTP_VERSION_1_1: many streams of one connection are slower for bulk.
+            (CURLOPT_HTTP_VERSION, 2),
             (CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
             (CURLOPT_LOW_SPEED_LIMIT, options.stallBytesPerSecond),
             (CURLOPT_LOW_SPEED_TIME, max(1, Int(options.stallTimeout.seconds.rounded(.up)))),

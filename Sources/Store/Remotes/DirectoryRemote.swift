@@ -89,6 +89,7 @@ package struct DirectoryRemote: Remote {
 
     package func remove(_ key: String) async throws {
         try RemoteKey.check(key)
+        guard try await size(of: key) != nil else { return }
         let path = FileSystem.join(folder, key)
         try FileSystem.removeFile(path)
         let parent = FileSystem.parent(of: path)

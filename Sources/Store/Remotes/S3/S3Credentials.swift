@@ -10,6 +10,16 @@ package struct S3Credentials: Sendable, Hashable {
     package var expires: Timestamp?
     /// For messages: `the environment`, `profile x of ~/.aws/credentials`, …
     package var source: String
+
+    package init(
+        accessKey: String, secretKey: String, sessionToken: String? = nil, expires: Timestamp? = nil, source: String
+    ) {
+        self.accessKey = accessKey
+        self.secretKey = secretKey
+        self.sessionToken = sessionToken
+        self.expires = expires
+        self.source = source
+    }
 }
 
 /// Finds credentials where AWS's tools look: a profile that the configuration names, the environment, the default profile,

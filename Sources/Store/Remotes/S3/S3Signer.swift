@@ -45,7 +45,7 @@ package struct S3Signer: Sendable {
         headers.append(
             (
                 "Authorization",
-                "AWS4-HMAC-SHA256 Credential=\(accessKey)/\(scope),SignedHeaders=\(names),Signature=\(signature)"
+                "AWS4-HMAC-SHA256 Credential=\(accessKey)/\(scope), SignedHeaders=\(names), Signature=\(signature)"
             ))
         return headers
     }

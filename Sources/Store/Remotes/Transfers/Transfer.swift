@@ -1,0 +1,35 @@
+internal import Basics
+package import ContentStorage
+
+/// Moves content between a store and a remote, only what the other side lacks.
+///
+/// Order of writing: packs, then one index file that names all of them. So what an index names is there, with everything
+/// that it needs, and an interrupted push leaves packs that nobody sees until the next one finds and uses them.
+package struct Transfer: Sendable {
+    let store: ContentStore
+    let remote: any Remote
+    let jobs: Int
+    let progress: ProgressHandler?
+
+    /// - Parameter jobs: packs and ranges that move at a time.
+    package init(store: ContentStore, remote: any Remote, jobs: Int = 8, progress: ProgressHandler? = nil) {
+        precondition(jobs > 0, "jobs must be at least 1, not \(jobs)")
+        self.store = store
+        self.remote = remote
+        self.jobs = jobs
+        self.progress = progress
+    }
+
+    var indexReader: RemoteIndexReader {
+        let name = String(Digest.of(remote.location).hex.prefix(16))
+        let folder = FileSystem.join(store.folder, "cache/remotes/\(name)")
+        return RemoteIndexReader(remote: remote, cacheFolder: folder, jobs: jobs)
+    }
+
+    /// The error for a pack of the remote that does not hold what it should.
+    func damagedPack(_ key: String, cause: any Error) -> MLOpsError {
+        MLOpsError(
+            .damaged, "`\(key)` in the remote `\(remote.location)` is damaged",
+            hint: "remove it there, then run `mlops push` where the data is whole", cause: cause)
+    }
+}
