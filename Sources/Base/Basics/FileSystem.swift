@@ -86,6 +86,37 @@ package enum FileSystem {
         }
     }
 
+    /// Copies the file at `path` to `destination`, all or nothing, sharing its blocks where the file system can.
+    package static func copy(_ path: String, to destination: String, mode: UInt32 = 0o644) throws {
+        let source = try OpenFile(reading: path)
+        let temporary = temporaryPath(beside: destination)
+        do {
+            let target = try OpenFile(creating: temporary, mode: 0o600)
+            if mlops_clone_file(source.descriptor, target.descriptor) != 0 { try copyBytes(of: source, to: target) }
+            if fchmod(target.descriptor, mode) != 0 {
+                throw MLOpsError.system("set the mode of", temporary, errno: errno)
+            }
+            try target.synchronize()
+            try rename(temporary, to: destination)
+            try synchronizeDirectory(parent(of: destination))
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func copyBytes(of source: OpenFile, to target: OpenFile) throws {
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { block.deallocate() }
+        var offset: Int64 = 0
+        while true {
+            let count = try source.read(into: block, at: offset)
+            if count == 0 { return }
+            try target.write(UnsafeRawBufferPointer(rebasing: block[..<count]))
+            offset += Int64(count)
+        }
+    }
+
     /// Renames a file of the same disk over `destination`.
     package static func rename(_ path: String, to destination: String) throws {
         try Failpoint.reach("file.rename")

@@ -1,0 +1,61 @@
+internal import ArtifactRegistry
+internal import Basics
+internal import ContentStorage
+internal import Pipelines
+
+/// The content store as pipelines see it: outputs by path.
+struct StageStorage: StageStore {
+    let workspace: Workspace
+
+    func identify(path: String) async throws -> StoredOutput? {
+        let absolute = workspace.absolute(path)
+        guard FileSystem.exists(absolute) else { return nil }
+        return StoredOutput(try await workspace.store.identify(path: absolute), path: path)
+    }
+
+    func keep(path: String) async throws -> StoredOutput {
+        let report = try await workspace.store.add(path: workspace.absolute(path), options: AddOptions())
+        return StoredOutput(report.root, path: path)
+    }
+
+    func restore(_ output: StoredOutput, to path: String) async throws {
+        let absolute = workspace.absolute(path)
+        try FileSystem.createDirectories(FileSystem.parent(of: absolute))
+        // An output belongs to its stage: what lies there was made by an earlier run and may be replaced.
+        _ = try await workspace.store.checkout(ContentRoot(output), to: absolute, options: CheckoutOptions(force: true))
+    }
+
+    func has(_ output: StoredOutput) async throws -> Bool { try workspace.store.contains(ContentRoot(output)) }
+
+    func artifactDigest(_ name: String) async throws -> String? {
+        try workspace.pointer(of: try .init(name))?.content.digest.description
+    }
+
+    func recovery(of path: String) async -> String? {
+        guard let relative = try? RelativePath(path), let pointers = try? workspace.pointers() else { return nil }
+        let owner = pointers.first {
+            ($0.path.description + "/").hasPrefix(relative.description + "/")
+                || (relative.description + "/").hasPrefix($0.path.description + "/")
+        }
+        return owner.map { pointer in
+            let isStored = (try? workspace.store.contains(pointer.content)) == true
+            return "run `mlops \(isStored ? "checkout" : "pull") \(pointer.artifact)`"
+        }
+    }
+}
+
+extension StoredOutput {
+    init(_ root: ContentRoot, path: String) {
+        self.init(
+            path: path, digest: root.digest, kind: root.kind.rawValue, byteCount: root.byteCount,
+            fileCount: root.fileCount)
+    }
+}
+
+extension ContentRoot {
+    init(_ output: StoredOutput) {
+        self.init(
+            digest: output.digest, kind: output.kind == Kind.tree.rawValue ? .tree : .file, byteCount: output.byteCount,
+            fileCount: output.fileCount)
+    }
+}

@@ -1,0 +1,45 @@
+package import Basics
+internal import GitIntegration
+package import Pipelines
+
+extension Workspace {
+    /// Reads and checks the pipeline in `file`, which is given relative to `directory`.
+    package func loadPipeline(
+        _ file: String, from directory: String, overrides: [String], steps: StepCatalog
+    ) throws -> Pipeline {
+        try Pipeline.load(try source(file, from: directory, overrides: overrides, steps: steps))
+    }
+
+    /// Every error of the pipeline in `file`, in the order of the file.
+    package func lintPipeline(_ file: String, from directory: String, steps: StepCatalog) throws -> [MLOpsError] {
+        try Pipeline.lint(try source(file, from: directory, overrides: [], steps: steps))
+    }
+
+    private func source(
+        _ file: String, from directory: String, overrides: [String], steps: StepCatalog
+    ) throws -> PipelineSource {
+        let head = try git?.head()
+        return PipelineSource(
+            root: root, file: FileSystem.absolute(file, from: directory), displayName: file, overrides: overrides,
+            environment: environment.variables,
+            git: GitContext(commit: head?.commit, branch: head?.branch, isDirty: try git?.isDirty()), steps: steps)
+    }
+
+    /// Runs a pipeline; every event is told as it happens.
+    package func run(
+        _ pipeline: Pipeline, options: RunOptions, onEvent: @escaping @Sendable (RunEvent) -> Void
+    ) async throws -> RunReport {
+        try await runner(for: pipeline, options).run(events: onEvent)
+    }
+
+    /// What a run would do.
+    package func status(of pipeline: Pipeline, options: RunOptions) async throws -> PipelineStatusReport {
+        try await runner(for: pipeline, options).status()
+    }
+
+    private func runner(for pipeline: Pipeline, _ options: RunOptions) -> PipelineRunner {
+        PipelineRunner(
+            pipeline, store: StageStorage(workspace: self), meter: HostEnergyMeter(), options: options,
+            executable: environment.executable)
+    }
+}

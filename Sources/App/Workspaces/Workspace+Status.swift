@@ -1,0 +1,68 @@
+package import ArtifactRegistry
+package import Basics
+package import ContentStorage
+internal import GitIntegration
+
+/// How one artifact's files stand against its pointer.
+package struct ArtifactStatus: Encodable, Sendable {
+    package enum State: String, Encodable, Sendable {
+        /// The files are what the pointer says.
+        case unchanged
+        /// Some files differ.
+        case modified
+        /// There is nothing at the path.
+        case missing
+    }
+
+    package var artifact: ArtifactName
+    package var path: RelativePath
+    package var state: State
+    /// Whether the store holds the pointer's content, so that `checkout` can restore it.
+    package var isStored: Bool
+    package var changes: [ContentChange]
+}
+
+/// What `mlops status` shows.
+package struct WorkspaceStatus: Encodable, Sendable {
+    package var root: String
+    package var branch: String?
+    /// The commit of git's head; nil before the first.
+    package var commit: String?
+    package var hasUncommittedChanges: Bool?
+    package var artifacts: [ArtifactStatus]
+}
+
+extension Workspace {
+    /// How the files stand against the pointers; unchanged files are not read again.
+    package func status(of selection: [ArtifactName] = []) async throws -> WorkspaceStatus {
+        var statuses: [ArtifactStatus] = []
+        for pointer in try selected(selection) { statuses.append(try await status(of: pointer)) }
+        let head = try git?.head()
+        return WorkspaceStatus(
+            root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: try git?.isDirty(),
+            artifacts: statuses)
+    }
+
+    func status(of pointer: Pointer) async throws -> ArtifactStatus {
+        let path = absolute(pointer.path)
+        let isStored = try store.contains(pointer.content)
+        guard FileSystem.exists(path) else {
+            return ArtifactStatus(
+                artifact: pointer.artifact, path: pointer.path, state: .missing, isStored: isStored, changes: [])
+        }
+        let found = try await store.identify(path: path)
+        if found == pointer.content {
+            return ArtifactStatus(
+                artifact: pointer.artifact, path: pointer.path, state: .unchanged, isStored: isStored, changes: [])
+        }
+        // Without the old listing the changes cannot be named, only that there are some.
+        let changes = isStored ? try await store.compare(pointer.content, with: path) : []
+        return ArtifactStatus(
+            artifact: pointer.artifact, path: pointer.path, state: .modified, isStored: isStored, changes: changes)
+    }
+
+    /// The pointers of `names`, or all of them.
+    func selected(_ names: [ArtifactName]) throws -> [Pointer] {
+        names.isEmpty ? try pointers() : try names.map(requirePointer(of:))
+    }
+}
