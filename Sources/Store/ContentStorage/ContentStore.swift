@@ -1,56 +1,149 @@
-package import Basics
+internal import Basics
+internal import CSystem
+internal import Glibc
+internal import Synchronization
 
 /// The content of datasets and models below `.mlops/`, in chunks, each stored once.
+///
+/// Whatever it gives out has been compared with its digest. Every method may be called from any task.
 package final class ContentStore: Sendable {
-    /// The `.mlops` folder.
+    /// The `.mlops` folder, absolute.
     package let folder: String
+    let packs: PackFolder
+    let index: ContentIndex
+    /// Open packs, few enough for any limit on open files.
+    private let openPacks = Mutex<[Digest: OpenFile]>([:])
 
     /// The store below `folder`, which is made on the first write; opening costs nothing.
     package init(folder: String) throws {
-        self.folder = FileSystem.absolute(folder)
+        let folder = FileSystem.absolute(folder)
+        self.folder = folder
+        packs = PackFolder(path: FileSystem.join(folder, "store/packs"))
+        index = ContentIndex(path: FileSystem.join(folder, "index.sqlite"), packs: packs)
     }
 
-    package func add(path: String, options: AddOptions = AddOptions()) async throws -> AddReport {
-        preconditionFailure()
-    }
-    package func add(bytes: [UInt8]) async throws -> ContentRoot { preconditionFailure() }
-    package func identify(path: String, progress: ProgressHandler? = nil) async throws -> ContentRoot {
-        preconditionFailure()
-    }
-    package func contains(_ root: ContentRoot) throws -> Bool { preconditionFailure() }
-    package func checkout(
-        _ root: ContentRoot, to path: String, options: CheckoutOptions = CheckoutOptions()
-    ) async throws -> CheckoutReport { preconditionFailure() }
-    package func compare(_ root: ContentRoot, with path: String) async throws -> [ContentChange] {
-        preconditionFailure()
-    }
-    package func compare(_ old: ContentRoot, _ new: ContentRoot) async throws -> [ContentChange] {
-        preconditionFailure()
-    }
-    package func listing(of root: ContentRoot) async throws -> [TreeFile] { preconditionFailure() }
-    /// The bytes of a file: of `root` itself when `path` is nil.
-    package func read(_ root: ContentRoot, path: String? = nil) async throws -> [UInt8] { preconditionFailure() }
-    package func verify(
-        roots: [(name: String, root: ContentRoot)], progress: ProgressHandler? = nil
-    ) async throws -> VerificationReport { preconditionFailure() }
-    package func rebuildIndex() async throws -> RebuildReport { preconditionFailure() }
+    // MARK: The workspace
 
-    // MARK: For transfers
-
-    /// Everything that `root` needs, each object once, children before what lists them.
-    package func reachableObjects(from root: ContentRoot) async throws -> [StoredObject] { preconditionFailure() }
-    package func missingObjects(among keys: [ObjectKey]) throws -> [ObjectKey] { preconditionFailure() }
-    /// What of `roots` is not here, as far as can be told: a missing tree or manifest hides what is below it, so a pull asks,
-    /// fetches, and asks again until nothing is missing.
-    package func missingContent(below roots: [ContentRoot]) async throws -> [MissingContent] { preconditionFailure() }
-    package func frame(of key: ObjectKey) throws -> PackFrame { preconditionFailure() }
-    package func wholePacks(covering keys: Set<ObjectKey>) throws -> (packs: [LocalPack], rest: [ObjectKey]) {
-        preconditionFailure()
+    /// Opens the file or folder at `path` for scanning.
+    ///
+    /// - Throws: kind `.notFound`; `.usage` if it is a link, or anything else that is no file or folder.
+    func workspaceRoot(_ path: String) throws -> WorkspaceRoot {
+        let absolute = FileSystem.absolute(path)
+        guard let status = try FileStatus.of(absolute) else {
+            throw MLOpsError(.notFound, "`\(path)` does not exist", hint: "check the name with `ls`")
+        }
+        switch status.kind {
+        case .directory:
+            return WorkspaceRoot(
+                displayPath: path, recordPath: recordPath(absolute),
+                directory: try openFolder(absolute, displayPath: path), fileName: nil)
+        case .file:
+            let parent = FileSystem.parent(of: absolute)
+            return WorkspaceRoot(
+                displayPath: path, recordPath: recordPath(absolute),
+                directory: try openFolder(parent, displayPath: path), fileName: FileSystem.name(of: absolute))
+        case .symlink:
+            throw MLOpsError(
+                .usage, "`\(path)` is a symbolic link", hint: "name the file or folder that it points to")
+        case .other:
+            throw MLOpsError(
+                .usage, "`\(path)` is not a regular file, a folder or a link",
+                hint: "move the pipe, socket or device elsewhere")
+        }
     }
-    /// The folder for temporary packs: on the store's disk.
-    package func packsFolder() throws -> String { preconditionFailure() }
-    /// Checks the pack at `temporaryPath`, every byte, moves it into the store and indexes it.
-    package func install(packAt temporaryPath: String, digest: Digest, entries: [PackEntry]) throws {
-        preconditionFailure()
+
+    /// Opens a folder; inside the project no part of the path may be a link.
+    func openFolder(_ absolute: String, displayPath: String) throws -> OpenFile {
+        let project = FileSystem.parent(of: folder)
+        let descriptor: Int32
+        if absolute == project || !isBelow(absolute, project) {
+            descriptor = mlops_open(absolute, O_RDONLY | O_DIRECTORY, 0)
+        } else {
+            let base = mlops_open(project, O_RDONLY | O_DIRECTORY, 0)
+            if base < 0 { throw MLOpsError.system("open", project, errno: errno) }
+            defer { close(base) }
+            let prefix = project == "/" ? 1 : project.utf8.count + 1
+            descriptor = mlops_open_beneath(
+                base, String(decoding: absolute.utf8.dropFirst(prefix), as: UTF8.self), O_RDONLY | O_DIRECTORY, 0)
+        }
+        if descriptor >= 0 { return OpenFile(descriptor: descriptor, path: absolute) }
+        guard errno == ELOOP || errno == EXDEV else { throw MLOpsError.system("open", displayPath, errno: errno) }
+        throw MLOpsError(
+            .usage, "`\(displayPath)` lies behind a symbolic link", hint: "name the folder that the link points to")
+    }
+
+    private func isBelow(_ path: String, _ folder: String) -> Bool {
+        folder == "/" || path.utf8.starts(with: (folder + "/").utf8)
+    }
+
+    /// The key in the stat cache: relative inside the project, so that the project can move.
+    func recordPath(_ absolute: String) -> String {
+        let project = FileSystem.parent(of: folder)
+        if absolute == project { return "." }
+        guard project != "/", isBelow(absolute, project) else { return absolute }
+        return String(decoding: absolute.utf8.dropFirst(project.utf8.count + 1), as: UTF8.self)
+    }
+
+    // MARK: Packs
+
+    /// The open pack.
+    ///
+    /// - Throws: kind `.damaged` if it is gone.
+    func openPack(_ pack: Digest) throws -> OpenFile {
+        if let file = openPacks.withLock({ $0[pack] }) { return file }
+        do {
+            let file = try OpenFile(reading: packs.path(of: pack))
+            openPacks.withLock { open in
+                if open.count >= 32 { open.removeAll() }
+                open[pack] = file
+            }
+            return file
+        } catch let error as MLOpsError where error.kind == .notFound {
+            throw MLOpsError(.damaged, "pack `\(pack)` is missing", hint: healingHint, cause: error)
+        }
+    }
+
+    /// The stored bytes of an object, unproven.
+    func storedFrame(_ key: ObjectKey, at location: ObjectLocation) throws -> PackFrame {
+        let file = try openPack(location.pack)
+        let stored = try file.read(count: location.storedLength, at: location.offset)
+        return PackFrame(key: key, codec: location.codec, plainLength: location.plainLength, stored: stored)
+    }
+
+    /// `body` with the object's place; when that fails because the index was wrong, the index is rebuilt and `body` tried
+    /// once more.
+    func withLocation<Result>(of key: ObjectKey, _ body: (ObjectLocation) throws -> Result) throws -> Result {
+        guard let location = try index.locate([key])[0] else { throw ContentStore.missing(key) }
+        do {
+            return try body(location)
+        } catch let error as MLOpsError where error.kind == .damaged {
+            guard try !isTrue(location, for: key) else { throw error }
+            _ = try rebuild()
+            guard let location = try index.locate([key])[0] else { throw ContentStore.missing(key) }
+            return try body(location)
+        }
+    }
+
+    /// Whether the pack itself says that the object lies there.
+    private func isTrue(_ location: ObjectLocation, for key: ObjectKey) throws -> Bool {
+        guard let file = try? OpenFile(reading: packs.path(of: location.pack)) else { return false }
+        // A pack whose footer is broken is damaged; the index cannot be blamed.
+        guard let entries = try? PackReader.readFooter(of: file).entries else { return true }
+        return entries.contains { $0.key == key && $0.offset == location.offset && $0.codec == location.codec }
+    }
+
+    func rebuild() throws -> RebuildReport {
+        openPacks.withLock { $0.removeAll() }
+        return try index.rebuild()
+    }
+
+    /// The proven plain bytes of an object.
+    func plain(_ key: ObjectKey) throws -> [UInt8] {
+        try withLocation(of: key) { try storedFrame(key, at: $0).decoded() }
+    }
+
+    static func missing(_ key: ObjectKey) -> MLOpsError {
+        MLOpsError(
+            .damaged, "\(key.kind) `\(key.id)` is not in the store", hint: "run `mlops pull` to fetch it from a remote")
     }
 }

@@ -1,0 +1,116 @@
+internal import Basics
+internal import Foundation
+internal import GRDB
+
+extension ObjectKey {
+    /// The kind's byte and the id's.
+    fileprivate var data: Data {
+        var bytes: [UInt8] = [kind.rawValue]
+        bytes.reserveCapacity(33)
+        id.append(to: &bytes)
+        return Data(bytes)
+    }
+
+    fileprivate init?(_ data: Data) {
+        guard data.count == 33, let first = data.first, let kind = ObjectKind(rawValue: first),
+            let id = Digest(bytes: data.dropFirst())
+        else { return nil }
+        self.init(kind, id)
+    }
+}
+
+extension ContentIndex {
+    static func digest(_ row: Row, _ column: Int) -> Digest {
+        let data: Data? = row[column]
+        return data.flatMap { Digest(bytes: $0) } ?? Digest.of("")
+    }
+
+    /// Where the objects lie, in the order of `keys`; nil for those not here.
+    func locate(_ keys: [ObjectKey]) throws -> [ObjectLocation?] {
+        guard !keys.isEmpty else { return [] }
+        return try read { db in
+            let statement = try db.cachedStatement(
+                sql: "SELECT pack, start, stored, plain, codec FROM objects WHERE key = ?")
+            let packStatement = try db.cachedStatement(sql: "SELECT digest FROM packs WHERE number = ?")
+            var packs: [Int64: Digest] = [:]
+            return try keys.map { key in
+                guard let row = try Row.fetchOne(statement, arguments: [key.data]) else { return nil }
+                let number: Int64 = row[0]
+                if packs[number] == nil {
+                    packs[number] = try Row.fetchOne(packStatement, arguments: [number]).map {
+                        ContentIndex.digest($0, 0)
+                    }
+                }
+                guard let pack = packs[number], let codec = PackCodec(rawValue: row[4]) else { return nil }
+                return ObjectLocation(
+                    pack: pack, offset: row[1], storedLength: row[2], plainLength: row[3], codec: codec)
+            }
+        }
+    }
+
+    /// Which of the objects are here, in the order of `keys`.
+    func contains(_ keys: [ObjectKey]) throws -> [Bool] { try has(keys, table: "objects") }
+
+    /// Of which trees and manifests it is known that nothing below them is missing.
+    func isComplete(_ keys: [ObjectKey]) throws -> [Bool] { try has(keys, table: "complete") }
+
+    private func has(_ keys: [ObjectKey], table: String) throws -> [Bool] {
+        guard !keys.isEmpty else { return [] }
+        return try read { db in
+            let statement = try db.cachedStatement(sql: "SELECT 1 FROM \(table) WHERE key = ?")
+            return try keys.map { try Int.fetchOne(statement, arguments: [$0.data]) != nil }
+        }
+    }
+
+    /// Takes in new packs, what is known to be complete, and what files look like, in one transaction.
+    func record(packs: [IndexedPack], complete: [ObjectKey], folders: [FolderUpdate]) throws {
+        guard !packs.isEmpty || !complete.isEmpty || !folders.isEmpty else { return }
+        try write { db in
+            for pack in packs { try ContentIndex.insert(pack, db) }
+            let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO complete VALUES (?)")
+            for key in complete { try statement.execute(arguments: [key.data]) }
+            try ContentIndex.save(folders, db)
+        }
+    }
+
+    static func insert(_ pack: IndexedPack, _ db: Database) throws {
+        var digest: [UInt8] = []
+        pack.digest.append(to: &digest)
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO packs (digest, byteCount) VALUES (?, ?)",
+            arguments: [Data(digest), pack.byteCount])
+        guard
+            let number = try Int64.fetchOne(
+                db, sql: "SELECT number FROM packs WHERE digest = ?", arguments: [Data(digest)])
+        else { return }
+        let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)")
+        // In the order of the table, so that its pages are filled one after the other.
+        for entry in pack.entries.sorted(by: { $0.key < $1.key }) {
+            try statement.execute(arguments: [
+                entry.key.data, number, entry.offset, entry.storedLength, entry.plainLength, entry.codec.rawValue,
+            ])
+        }
+    }
+
+    /// Every indexed pack with its size, and how many objects the index finds in it.
+    func packList() throws -> [(digest: Digest, byteCount: Int64)] {
+        try read { db in
+            try Row.fetchAll(db, sql: "SELECT digest, byteCount FROM packs").map { row in
+                (digest: ContentIndex.digest(row, 0), byteCount: row[1])
+            }
+        }
+    }
+
+    /// The keys of all objects that the index places in `pack`.
+    func objects(in pack: Digest) throws -> [ObjectKey] {
+        var digest: [UInt8] = []
+        pack.append(to: &digest)
+        let data = Data(digest)
+        return try read { db in
+            try Data.fetchAll(
+                db, sql: "SELECT key FROM objects WHERE pack = (SELECT number FROM packs WHERE digest = ?)",
+                arguments: [data]
+            ).compactMap { ObjectKey($0) }
+        }
+    }
+}

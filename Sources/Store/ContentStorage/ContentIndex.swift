@@ -1,0 +1,227 @@
+internal import Basics
+internal import Foundation
+internal import GRDB
+internal import Glibc
+internal import Synchronization
+
+/// Where an object lies.
+struct ObjectLocation: Hashable, Sendable {
+    var pack: Digest
+    var offset: Int64
+    var storedLength: Int
+    var plainLength: Int
+    var codec: PackCodec
+}
+
+/// `.mlops/index.sqlite`: where each object lies, and what files looked like when they were last hashed.
+///
+/// It is a cache. When it is missing, torn or of another version it is made anew from the footers of the packs; when the
+/// folder cannot be written, it lives in memory. Packs that came or went behind its back are noticed when it is opened.
+final class ContentIndex: Sendable {
+    /// Another number makes the file be thrown away and rebuilt.
+    private static let version = 1
+
+    private let path: String
+    private let packs: PackFolder
+    private let database = Mutex<DatabaseQueue?>(nil)
+
+    init(path: String, packs: PackFolder) {
+        self.path = path
+        self.packs = packs
+    }
+
+    // MARK: Access
+
+    /// `body` in one read transaction.
+    func read<Result: Sendable>(_ body: @Sendable (Database) throws -> Result) throws -> Result {
+        try perform { try $0.read(body) }
+    }
+
+    /// `body` in one write transaction.
+    func write<Result: Sendable>(_ body: @Sendable (Database) throws -> Result) throws -> Result {
+        try perform { queue in
+            try Failpoint.reach("index.write")
+            return try queue.write(body)
+        }
+    }
+
+    private func perform<Result>(_ body: (DatabaseQueue) throws -> Result) throws -> Result {
+        do {
+            do {
+                return try body(try open())
+            } catch let error as DatabaseError where ContentIndex.isDamage(error) {
+                try reset()
+                return try body(try open())
+            }
+        } catch let error as DatabaseError {
+            throw failure(error)
+        }
+    }
+
+    private static func isDamage(_ error: DatabaseError) -> Bool {
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT, .SQLITE_SCHEMA: true
+        case .SQLITE_IOERR: error.extendedResultCode == .SQLITE_IOERR_SHORT_READ
+        default: false
+        }
+    }
+
+    private func failure(_ error: DatabaseError) -> MLOpsError {
+        switch error.resultCode {
+        case .SQLITE_FULL:
+            return MLOpsError(
+                .io, "cannot write `\(path)`: the disk is full",
+                hint: "free some space on that disk, then run the same command again", cause: error)
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            return MLOpsError(
+                .conflict, "`\(path)` is in use by another process",
+                hint: "wait for the other `mlops` to end, then run the same command again", cause: error)
+        case .SQLITE_READONLY:
+            return MLOpsError(
+                .io, "cannot write `\(path)`: it is read-only", hint: "check the permissions with `ls -ld \(path)`",
+                cause: error)
+        default:
+            return MLOpsError(
+                .io, "cannot use `\(path)`: \(error.message ?? "SQLite error \(error.resultCode.rawValue)")",
+                hint: "remove `\(path)`; it is rebuilt from the packs", cause: error)
+        }
+    }
+
+    // MARK: Opening
+
+    private func open() throws -> DatabaseQueue {
+        if let queue = database.withLock({ $0 }) { return queue }
+        return try database.withLock { held in
+            if let queue = held { return queue }
+            let queue = try openFile() ?? openMemory()
+            held = queue
+            return queue
+        }
+    }
+
+    /// The file's database, brought up to date with the packs; nil if the folder cannot be written.
+    private func openFile() throws -> DatabaseQueue? {
+        guard access(FileSystem.parent(of: path), W_OK) == 0 else { return nil }
+        do {
+            do {
+                return try connect()
+            } catch let error as DatabaseError where ContentIndex.isDamage(error) {
+                try removeFiles()
+                return try connect()
+            }
+        } catch let error as DatabaseError
+            where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY
+            || error.resultCode == .SQLITE_PERM
+        {
+            return nil
+        }
+    }
+
+    private func connect() throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.busyMode = .timeout(20)
+        configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA cache_size = -32000") }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.write { db in
+            guard let found = try Int.fetchOne(db, sql: "PRAGMA user_version") else { return }
+            if found == ContentIndex.version { return }
+            // Another program's version: its tables go, whatever they are.
+            for table in try String.fetchAll(
+                db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            {
+                try db.execute(sql: "DROP TABLE \"\(table)\"")
+            }
+            try ContentIndex.createTables(db)
+        }
+        try reconcile(queue)
+        return queue
+    }
+
+    private func openMemory() throws -> DatabaseQueue {
+        let queue = try DatabaseQueue()
+        try queue.write { try ContentIndex.createTables($0) }
+        try reconcile(queue)
+        return queue
+    }
+
+    private static func createTables(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE packs (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, byteCount INTEGER NOT NULL);
+                CREATE TABLE objects (
+                    key BLOB PRIMARY KEY, pack INTEGER NOT NULL, start INTEGER NOT NULL, stored INTEGER NOT NULL,
+                    plain INTEGER NOT NULL, codec INTEGER NOT NULL) WITHOUT ROWID;
+                CREATE TABLE folders (path BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+                CREATE TABLE complete (key BLOB PRIMARY KEY) WITHOUT ROWID;
+                PRAGMA user_version = \(version);
+                """)
+    }
+
+    /// Notices packs that were added by a process that died before it could say so, or brought in by hand, and packs that
+    /// are gone.
+    private func reconcile(_ queue: DatabaseQueue) throws {
+        // The table is read before the folder: a pack is in the folder before it is in the table.
+        let indexed = try queue.read { db in
+            Set(try Row.fetchAll(db, sql: "SELECT digest FROM packs").map { ContentIndex.digest($0, 0) })
+        }
+        let present = try packs.list()
+        if !indexed.isSubset(of: present) {
+            _ = try fill(queue, with: present, fromScratch: true)
+        } else if !present.isSubset(of: indexed) {
+            _ = try fill(queue, with: present.subtracting(indexed), fromScratch: false)
+        }
+    }
+
+    /// Indexes packs by their footers; with `fromScratch` all else about objects is forgotten.
+    private func fill(
+        _ queue: DatabaseQueue, with digests: Set<Digest>, fromScratch: Bool
+    ) throws -> RebuildReport {
+        var report = RebuildReport()
+        var found: [IndexedPack] = []
+        for digest in digests.sorted() {
+            let path = packs.path(of: digest)
+            do {
+                let file = try OpenFile(reading: path)
+                let (entries, _) = try PackReader.readFooter(of: file)
+                found.append(IndexedPack(digest: digest, byteCount: try file.status().size, entries: entries))
+                report.packCount += 1
+                report.objectCount += entries.count
+            } catch let error as MLOpsError where error.kind == .damaged || error.kind == .notFound {
+                // One bad pack must not hide the others; `fsck` names it.
+                report.unreadablePacks.append(path)
+            }
+        }
+        let packs = found
+        try queue.write { db in
+            if fromScratch { try db.execute(sql: "DELETE FROM objects; DELETE FROM packs; DELETE FROM complete") }
+            for pack in packs { try ContentIndex.insert(pack, db) }
+        }
+        return report
+    }
+
+    /// Forgets all that is known of objects and reads it from the packs again.
+    func rebuild() throws -> RebuildReport {
+        try perform { try fill($0, with: try packs.list(), fromScratch: true) }
+    }
+
+    /// Throws the file away.
+    private func reset() throws {
+        try database.withLock { held in
+            try held?.close()
+            held = nil
+            try removeFiles()
+        }
+    }
+
+    private func removeFiles() throws {
+        for ending in ["", "-wal", "-shm"] { try FileSystem.removeFile(path + ending) }
+    }
+}
+
+/// A pack as the index takes it in.
+struct IndexedPack: Sendable {
+    var digest: Digest
+    var byteCount: Int64
+    var entries: [PackEntry]
+}

@@ -1,0 +1,123 @@
+internal import Basics
+
+extension ContentStore {
+    /// Stores the file or folder at `path`, reading only what has changed since it was last looked at.
+    ///
+    /// When this returns, all of it lies on the disk. Files are streamed; memory stays bounded whatever their size.
+    ///
+    /// - Throws: kind `.usage` for pipes, sockets, devices and reserved names; `.failed` if a file changes meanwhile.
+    package func add(path: String, options: AddOptions = AddOptions()) async throws -> AddReport {
+        let root = try workspaceRoot(path)
+        let jobs = max(1, options.jobs)
+        let scan = try await WorkspaceScan.make(of: root, index: index, jobs: jobs)
+        try forgetAbsent(in: scan)
+        let session = try AddSession(index: index, packs: packs)
+        let unknown = scan.unknown
+        try await scan.letAge(unknown)
+        let total = unknown.reduce(0) { $0 + scan.entry($1).byteCount }
+        let progress = ProgressCounter(options.progress, totalBytes: total, totalFiles: unknown.count)
+        // A small addition ends up in one pack if one task does it.
+        let workers = (0..<(total < StoreLimits.batch ? 1 : jobs)).map { _ in AddWorker(session: session) }
+        try await addFiles(unknown, of: scan, workers: workers, jobs: jobs, progress: progress)
+
+        var trees: [(digest: Digest, listing: [UInt8])] = []
+        scan.summarize { folder, listing in
+            if let summary = folder.summary { trees.append((summary.digest, listing)) }
+        }
+        try session.addTrees(trees)
+        let outcome = try await session.close(workers.compactMap(\.writer))
+        let content = scan.content
+        try index.record(
+            packs: outcome.packs, complete: outcome.manifests + completeTrees(of: scan, content), folders: scan.updates)
+        return AddReport(
+            root: content, logicalByteCount: content.byteCount, newByteCount: outcome.newByteCount,
+            storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: unknown.count,
+            newObjectCount: outcome.newObjectCount, packCount: outcome.packs.count)
+    }
+
+    private func addFiles(
+        _ places: [WorkspaceScan.Place], of scan: WorkspaceScan, workers: [AddWorker], jobs: Int,
+        progress: ProgressCounter
+    ) async throws {
+        guard let session = workers.first?.session else { return }
+        let (small, large) = scan.batches(places)
+        let queue = WorkQueue(small)
+        let hashed = try await mapConcurrently(workers, width: workers.count) { worker in
+            var files: [HashedFile] = []
+            while let batch = queue.next() {
+                try Task.checkCancellation()
+                let added = try worker.add(batch, of: scan)
+                progress.add(bytes: added.reduce(0) { $0 + $1.status.size }, files: added.count)
+                files += added
+            }
+            return files
+        }
+        for file in hashed.joined() { scan.note(file) }
+        for place in large {
+            let adder = LargeFileAdder(
+                session: session, scan: scan, jobs: jobs, progress: progress, worker: workers[0])
+            scan.note(try await adder.add(place))
+        }
+    }
+
+    /// Marks files as unknown whose digest is remembered but whose content is not here.
+    private func forgetAbsent(in scan: WorkspaceScan) throws {
+        let recorded = scan.folders.map { $0.recorded?.digest }
+        let digests = recorded.compactMap(\.self)
+        let complete = try index.isComplete(digests.map { ObjectKey(scan.isFile ? .manifest : .tree, $0) })
+        let whole = Set(zip(digests, complete).filter(\.1).map(\.0))
+        for (folder, digest) in zip(scan.folders, recorded) {
+            // What a complete tree named is here, and only what it named is known in the folder.
+            if let digest, whole.contains(digest) { continue }
+            folder.needsSaving = true
+            let places = folder.entries.indices.filter {
+                folder.entries[$0].isKnown && folder.entries[$0].kind != .tree && folder.entries[$0].byteCount > 0
+            }
+            let isHere = try holds(places.map { (folder.entries[$0].digest, folder.entries[$0].byteCount) })
+            for (place, isHere) in zip(places, isHere) where !isHere { folder.entries[place].isKnown = false }
+        }
+    }
+
+    private func completeTrees(of scan: WorkspaceScan, _ content: ContentRoot) -> [ObjectKey] {
+        if scan.isFile { return [ObjectKey(.manifest, content.digest)] }
+        return scan.folders.filter(\.needsSaving).compactMap(\.summary).map { ObjectKey(.tree, $0.digest) }
+    }
+
+    /// Stores `bytes` as a file.
+    package func add(bytes: [UInt8]) async throws -> ContentRoot {
+        let session = try AddSession(index: index, packs: packs)
+        let worker = AddWorker(session: session)
+        guard bytes.count <= Int(StoreLimits.largeFile) else {
+            throw MLOpsError(
+                .failed, "\(Format.bytes(Int64(bytes.count))) are too many to be stored from memory",
+                hint: "write them to a file and add that")
+        }
+        let digest = try worker.add(bytes)
+        let outcome = try await session.close([worker.writer].compactMap(\.self))
+        try index.record(packs: outcome.packs, complete: outcome.manifests, folders: [])
+        return ContentRoot(digest: digest, kind: .file, byteCount: Int64(bytes.count), fileCount: 1)
+    }
+
+    /// What the file or folder at `path` is, storing nothing; files that have not changed are not read.
+    package func identify(
+        path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil
+    ) async throws -> ContentRoot {
+        try await identified(path, jobs: jobs, progress: progress).content
+    }
+
+    /// The scan of `path` with all digests known, and saved in the stat cache.
+    func identified(
+        _ path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, keepsSpecial: Bool = false
+    ) async throws -> WorkspaceScan {
+        let scan = try await WorkspaceScan.make(
+            of: try workspaceRoot(path), index: index, jobs: max(1, jobs), keepsSpecial: keepsSpecial)
+        let unknown = scan.unknown
+        let total = unknown.reduce(0) { $0 + scan.entry($1).byteCount }
+        let counter = ProgressCounter(progress, totalBytes: total, totalFiles: unknown.count)
+        try await scan.hashUnknown(jobs: max(1, jobs), progress: counter)
+        scan.summarize()
+        let updates = scan.updates
+        if !updates.isEmpty { try? index.record(packs: [], complete: [], folders: updates) }
+        return scan
+    }
+}

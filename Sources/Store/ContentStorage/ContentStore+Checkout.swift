@@ -1,0 +1,108 @@
+internal import Basics
+internal import CSystem
+internal import Glibc
+
+extension ContentStore {
+    /// Makes `path` hold exactly `root`: writes what differs, leaves the rest alone, removes what is not part of it.
+    ///
+    /// Each file appears whole or not at all, and only after its bytes have been compared with its digest.
+    ///
+    /// - Throws: kind `.failed` if content would be lost that the store does not hold, and `force` is not set: nothing is
+    ///   changed then. `.damaged` if the store lacks something, before anything is changed, or holds it broken.
+    package func checkout(
+        _ root: ContentRoot, to path: String, options: CheckoutOptions = CheckoutOptions()
+    ) async throws -> CheckoutReport {
+        let absolute = FileSystem.absolute(path)
+        let scan =
+            try FileStatus.of(absolute) == nil
+            ? nil : try await identified(path, jobs: options.jobs, keepsSpecial: true)
+        var report = CheckoutReport()
+        if let scan, scan.content.digest == root.digest, scan.content.kind == root.kind {
+            report.unchangedFileCount = root.fileCount
+            return report
+        }
+        if let lacking = try missing(below: [root]).first?.candidates.first { throw ContentStore.missing(lacking) }
+        let plan = try CheckoutPlan(root, store: self, scan: scan)
+        if !options.force { try refuseLosses(plan.losses, at: path) }
+        try await carry(out: plan, root: root, path: path, options: options)
+        report.writtenFileCount = plan.writes.count + plan.modes.count
+        report.writtenByteCount = plan.writes.reduce(0) { $0 + $1.byteCount }
+        report.removedFileCount = plan.extra.count + plan.blocking.count
+        report.unchangedFileCount = plan.unchangedFileCount
+        return report
+    }
+
+    private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String) throws {
+        let isHere = try holds(losses.map { ($0.digest, $0.byteCount) })
+        let lost = zip(losses, isHere).filter { !$0.1 || $0.0.isSpecial }.map(\.0.path)
+        guard let first = lost.first else { return }
+        let others = lost.count > 1 ? " and \(Format.count(lost.count - 1, "more file"))" : ""
+        let verb = lost.count > 1 ? "hold" : "holds"
+        throw MLOpsError(
+            .failed,
+            "`\(FileSystem.join(path, first))`\(others) \(verb) changes that are stored nowhere and would be lost",
+            hint: "run `mlops add \(path)` to keep them, or repeat the command with `--force` to give them up")
+    }
+
+    private func carry(
+        out plan: CheckoutPlan, root: ContentRoot, path: String, options: CheckoutOptions
+    ) async throws {
+        let absolute = FileSystem.absolute(path)
+        let parent = FileSystem.parent(of: absolute)
+        let base = try makeFolder(parent)
+        // Paths of the plan lie below the root; from its parent they begin with its name.
+        let name = FileSystem.name(of: absolute)
+        let folder = CheckoutFolder(root: base, displayPath: FileSystem.parent(of: path))
+        func full(_ path: String) -> String { path.isEmpty ? name : name + "/" + path }
+        for path in plan.blocking { try folder.remove(full(path)) }
+        for path in plan.blockingFolders { try folder.removeFolder(full(path)) }
+        for path in plan.folders { try folder.makeFolder(full(path)) }
+        for (path, isExecutable) in plan.modes { try folder.setExecutable(full(path), isExecutable) }
+        let writes = plan.writes.map { write in
+            var write = write
+            write.path = full(write.path)
+            return write
+        }
+        let progress = ProgressCounter(
+            options.progress, totalBytes: writes.reduce(0) { $0 + $1.byteCount }, totalFiles: writes.count)
+        let writer = CheckoutWriter(store: self, folder: folder, jobs: max(1, options.jobs), progress: progress)
+        do {
+            try await writer.run(writes)
+        } catch {
+            // The files that are there are right: let the next try know them.
+            try? await remember(writer.written, at: path, jobs: options.jobs)
+            throw error
+        }
+        for path in plan.extra { try folder.remove(full(path)) }
+        for path in plan.extraFolders { try folder.removeFolder(full(path)) }
+        try await remember(writer.written, at: path, jobs: options.jobs)
+    }
+
+    /// Puts what was just written into the stat cache.
+    private func remember(_ written: WrittenFiles, at path: String, jobs: Int) async throws {
+        guard try FileStatus.of(FileSystem.absolute(path)) != nil else { return }
+        try await StableRead.letAge(StableRead.now())
+        let scan = try await WorkspaceScan.make(
+            of: try workspaceRoot(path), index: index, jobs: max(1, jobs), keepsSpecial: true)
+        for place in scan.unknown {
+            let folder = scan.folders[place.folder]
+            guard let digest = written.digest(of: folder.entries[place.entry]) else { continue }
+            folder.entries[place.entry].digest = digest
+            folder.entries[place.entry].isKnown = true
+        }
+        // What could not be recognised is hashed by the next command that asks.
+        guard scan.unknown.isEmpty else { return }
+        scan.summarize()
+        try? index.record(packs: [], complete: [], folders: scan.updates)
+    }
+
+    /// Makes the folders up to `absolute`, following no link inside the project, and opens the last.
+    private func makeFolder(_ absolute: String) throws -> OpenFile {
+        if FileSystem.isDirectory(absolute) { return try openFolder(absolute, displayPath: absolute) }
+        let parent = try makeFolder(FileSystem.parent(of: absolute))
+        if mkdirat(parent.descriptor, FileSystem.name(of: absolute), 0o777) != 0, errno != EEXIST {
+            throw MLOpsError.system("create", absolute, errno: errno)
+        }
+        return try openFolder(absolute, displayPath: absolute)
+    }
+}

@@ -1,0 +1,109 @@
+internal import Basics
+
+extension ContentStore {
+    /// Which of some files, given as digest and size, are here whole.
+    func holds(_ files: [(digest: Digest, byteCount: Int64)]) throws -> [Bool] {
+        var isHere = try index.contains(files.map { ObjectKey(.chunk, $0.digest) })
+        for position in files.indices where files[position].digest == emptyContent { isHere[position] = true }
+        let open = files.indices.filter { !isHere[$0] && files[$0].byteCount > ChunkSizes.standard.minimum }
+        let complete = try index.isComplete(open.map { ObjectKey(.manifest, files[$0].digest) })
+        for (position, isComplete) in zip(open, complete) {
+            isHere[position] = try isComplete || missingParts(ofFile: files[position].digest, byteCount: 0).isEmpty
+        }
+        return isHere
+    }
+
+    /// What of a file that is not a chunk itself is not here.
+    private func missingParts(ofFile digest: Digest, byteCount: Int64) throws -> [MissingContent] {
+        let key = ObjectKey(.manifest, digest)
+        guard try index.contains([key])[0] else {
+            return [MissingContent(candidates: ContentStore.candidates(digest, byteCount), byteCount: byteCount)]
+        }
+        let manifest = try manifest(digest)
+        var missing = try missingChunks(manifest.entries)
+        guard manifest.depth > 0 else { return missing }
+        let absent = Set(missing.flatMap(\.candidates))
+        for segment in manifest.entries where !absent.contains(ObjectKey(.chunk, segment.chunk)) {
+            let bytes = try plain(ObjectKey(.chunk, segment.chunk))
+            missing += try missingChunks(try FileManifest.entries(ofSegment: bytes))
+        }
+        return missing
+    }
+
+    private func missingChunks(_ entries: [FileManifest.Entry]) throws -> [MissingContent] {
+        let keys = entries.map { ObjectKey(.chunk, $0.chunk) }
+        return zip(zip(keys, entries), try index.contains(keys)).filter { !$0.1 }.map {
+            MissingContent(candidates: [$0.0.0], byteCount: $0.0.1.byteCount)
+        }
+    }
+
+    /// The objects under which a file may be stored, the likelier first.
+    private static func candidates(_ digest: Digest, _ byteCount: Int64) -> [ObjectKey] {
+        let (chunk, manifest) = (ObjectKey(.chunk, digest), ObjectKey(.manifest, digest))
+        if byteCount > ChunkSizes.standard.maximum { return [manifest] }
+        return byteCount > 0 && byteCount <= ChunkSizes.standard.minimum ? [chunk] : [chunk, manifest]
+    }
+
+    /// What of `roots` is not here, as far as can be told: a missing tree or manifest hides what is below it, so a pull asks,
+    /// fetches, and asks again until nothing is missing.
+    ///
+    /// - Throws: kind `.damaged` if a tree or manifest that is here cannot be read.
+    package func missingContent(below roots: [ContentRoot]) async throws -> [MissingContent] {
+        try missing(below: roots)
+    }
+
+    func missing(below roots: [ContentRoot]) throws -> [MissingContent] {
+        var missing: [MissingContent] = []
+        var seen: Set<Digest> = []
+        var files: [TreeEntry] = []
+        var trees: [TreeEntry] = []
+        for root in roots {
+            let entry = ContentStore.entry(root)
+            if entry.kind == .tree { trees.append(entry) } else { files.append(entry) }
+        }
+        while let entry = trees.popLast() {
+            guard seen.insert(entry.digest).inserted else { continue }
+            if try index.isComplete([ObjectKey(.tree, entry.digest)])[0] { continue }
+            let isHere = try index.contains([ObjectKey(.tree, entry.digest), ObjectKey(.manifest, entry.digest)])
+            if !isHere[0] {
+                if !isHere[1] {
+                    let candidates = [ObjectKey(.tree, entry.digest), ObjectKey(.manifest, entry.digest)]
+                    missing.append(MissingContent(candidates: candidates, byteCount: 0))
+                    continue
+                }
+                let parts = try missingParts(ofFile: entry.digest, byteCount: 0)
+                missing += parts
+                if !parts.isEmpty { continue }
+            }
+            for child in try tree(entry).entries {
+                if child.kind == .tree { trees.append(child) } else { files.append(child) }
+            }
+        }
+        missing += try missingFiles(files)
+        var known: Set<[ObjectKey]> = []
+        return missing.filter { known.insert($0.candidates).inserted }
+    }
+
+    private func missingFiles(_ files: [TreeEntry]) throws -> [MissingContent] {
+        var missing: [MissingContent] = []
+        let isHere = try holds(files.map { ($0.digest, $0.byteCount) })
+        for (file, isHere) in zip(files, isHere) where !isHere {
+            missing += try missingParts(ofFile: file.digest, byteCount: file.byteCount)
+        }
+        return missing
+    }
+
+    /// Whether all of `root` is here, down to the last chunk.
+    package func contains(_ root: ContentRoot) throws -> Bool {
+        let key = ObjectKey(root.kind == .tree ? .tree : .manifest, root.digest)
+        if try index.isComplete([key])[0] { return true }
+        guard try missing(below: [root]).isEmpty else { return false }
+        try? index.record(packs: [], complete: [key], folders: [])
+        return true
+    }
+
+    /// Which of the objects are not here.
+    package func missingObjects(among keys: [ObjectKey]) throws -> [ObjectKey] {
+        zip(keys, try index.contains(keys)).filter { !$0.1 }.map(\.0)
+    }
+}

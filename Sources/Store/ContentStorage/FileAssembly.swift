@@ -1,0 +1,125 @@
+internal import Basics
+internal import CZstd
+internal import Dispatch
+internal import Synchronization
+
+/// Fills a file from its chunks: while one stretch is hashed, the next is read and written.
+struct FileAssembly: Sendable {
+    private static let window = 4 << 20
+
+    let store: ContentStore
+    let chunks: [FileManifest.Entry]
+    let digest: Digest
+    let progress: ProgressCounter
+
+    /// Memory for one stretch.
+    // @unchecked: filled by one thread, then only read until the hash is done with it.
+    private final class Stretch: @unchecked Sendable {
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: FileAssembly.window, alignment: 4096)
+        var count = 0
+
+        deinit { memory.deallocate() }
+
+        var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
+    }
+
+    /// Writes the file and proves it.
+    ///
+    /// - Throws: kind `.damaged` naming the chunk that is broken.
+    func fill(_ file: OpenFile) throws {
+        let queue = DispatchQueue(label: "mlops.checkout.hash")
+        let hasher = Mutex(DigestHasher())
+        let free = DispatchSemaphore(value: 2)
+        let stretches = [Stretch(), Stretch()]
+        defer { queue.sync {} }
+        var next = 0
+        var position = 0
+        while position < chunks.count {
+            free.wait()
+            let stretch = stretches[next]
+            next = 1 - next
+            do {
+                position = try load(from: position, into: stretch)
+            } catch {
+                free.signal()
+                throw error
+            }
+            queue.async {
+                hasher.withLock { $0.update(stretch.bytes) }
+                free.signal()
+            }
+            try file.write(stretch.bytes)
+            progress.add(bytes: Int64(stretch.count), files: 0)
+        }
+        queue.sync {}
+        guard hasher.withLock({ $0.finalize() }) == digest else { throw try culprit() }
+    }
+
+    /// Loads chunks from `position` on until the stretch is full; the position of the first that did not fit.
+    private func load(from position: Int, into stretch: Stretch) throws -> Int {
+        var end = position
+        var total: Int64 = 0
+        while end < chunks.count, total + chunks[end].byteCount <= Int64(FileAssembly.window) {
+            total += chunks[end].byteCount
+            end += 1
+        }
+        guard end > position else {
+            throw PackFrame.damaged(ObjectKey(.chunk, chunks[position].chunk), "is too large")
+        }
+        stretch.count = Int(total)
+        let keys = chunks[position..<end].map { ObjectKey(.chunk, $0.chunk) }
+        let locations = try store.index.locate(keys)
+        var index = 0
+        var offset = 0
+        while index < keys.count {
+            // Chunks stored one after the other as they are come with one read.
+            var last = index
+            while last + 1 < keys.count, let here = locations[last], let after = locations[last + 1],
+                here.codec == .raw, after.codec == .raw, here.pack == after.pack,
+                after.offset == here.offset + Int64(here.storedLength)
+            {
+                last += 1
+            }
+            let length = chunks[position + index...position + last].reduce(0) { $0 + Int($1.byteCount) }
+            let target = UnsafeMutableRawBufferPointer(rebasing: stretch.memory[offset..<offset + length])
+            if try !read(locations[index...last], into: target) {
+                var place = offset
+                for key in keys[index...last] {
+                    let plain = try store.plain(key)
+                    guard place + plain.count <= offset + length else {
+                        throw PackFrame.damaged(key, "has another size than its manifest says")
+                    }
+                    UnsafeMutableRawBufferPointer(rebasing: stretch.memory[place...]).copyBytes(from: plain)
+                    place += plain.count
+                }
+            }
+            offset += length
+            index = last + 1
+        }
+        return end
+    }
+
+    /// Reads chunks that lie side by side; false if they are not where the index says, or not as long.
+    private func read(
+        _ locations: ArraySlice<ObjectLocation?>, into target: UnsafeMutableRawBufferPointer
+    ) throws -> Bool {
+        guard let first = locations.first ?? nil, let file = try? store.openPack(first.pack) else { return false }
+        if first.codec == .raw {
+            guard locations.reduce(0, { $0 + ($1?.storedLength ?? 0) }) == target.count else { return false }
+            return try file.read(into: target, at: first.offset) == target.count
+        }
+        guard first.plainLength == target.count,
+            let stored = try? file.read(count: first.storedLength, at: first.offset)
+        else { return false }
+        let size = stored.withUnsafeBytes {
+            ZSTD_decompress(target.baseAddress, target.count, $0.baseAddress, $0.count)
+        }
+        return ZSTD_isError(size) == 0 && size == target.count
+    }
+
+    /// Why the whole is wrong.
+    private func culprit() throws -> MLOpsError {
+        for chunk in chunks { _ = try store.plain(ObjectKey(.chunk, chunk.chunk)) }
+        return PackFrame.damaged(ObjectKey(.manifest, digest), "lists chunks that make another file")
+    }
+}
