@@ -6,11 +6,11 @@ import Testing
 @Suite struct ClassificationTests {
     @Test(arguments: ["binary", "ties", "four_classes", "a_class_never_taken"])
     func everyMetricEqualsScikitLearn(_ name: String) throws {
-        let expected = try #require(try fixture("classification.json")[key: name])
-        let classCount = try #require(expected[key: "classes"]?.integer)
+        let expected = try #require(try fixture("classification.json")[name])
+        let classCount = try #require(expected["classes"]?.integer)
         let audit = try ClassificationAudit(
-            probabilities: expected[key: "probabilities"]?.numbers ?? [],
-            labels: expected[key: "labels"]?.integers ?? [],
+            probabilities: expected["probabilities"]?.numbers ?? [],
+            labels: expected["labels"]?.integers ?? [],
             classes: (0..<classCount).map { "class \($0)" })
         var members = expected.object ?? [:]
         for key in ["classes", "labels", "probabilities"] { members[key] = nil }
@@ -19,19 +19,19 @@ import Testing
     }
 
     @Test func aModelThatSelectsNobodyHasNoPrecision() throws {
-        let expected = try #require(try fixture("classification.json")[key: "timid"])
+        let expected = try #require(try fixture("classification.json")["timid"])
         let report = try ClassificationAudit(
-            probabilities: expected[key: "probabilities"]?.numbers ?? [],
-            labels: expected[key: "labels"]?.integers ?? [],
+            probabilities: expected["probabilities"]?.numbers ?? [],
+            labels: expected["labels"]?.integers ?? [],
             classes: ["no", "yes"]
         ).report
         #expect(report.precision == nil)
         #expect(report.undefined["precision"] == "no example was taken for `yes`")
         #expect(report.recall == 0)
         let json = try JSONValue(encoding: report)
-        #expect(json[key: "precision"] == .null)
+        #expect(json["precision"] == .null)
         for key in ["accuracy", "auc", "average_precision", "log_loss", "brier", "ece", "macro", "weighted"] {
-            expectEqual(json[key: key] ?? .null, expected[key: key] ?? .null, at: key)
+            expectEqual(json[key] ?? .null, expected[key] ?? .null, at: key)
         }
         #expect(try json.decode(as: ClassificationReport.self) == report)
     }

@@ -115,8 +115,8 @@ import Testing
         #expect(total.joules == 8 && total.powerWatts == 2 && total.method == .mixed && total.note == "m; n")
         #expect(EnergyEstimate.total([]) == nil)
         let json = try JSONValue(encoding: total)
-        #expect(json[key: "grid_gco2e_per_kwh"] == 475)
-        #expect(json[key: "grid_year"] == 2018)
+        #expect(json["grid_gco2e_per_kwh"] == 475)
+        #expect(json["grid_year"] == 2018)
         #expect(try json.decode(as: EnergyEstimate.self) == total)
     }
 }

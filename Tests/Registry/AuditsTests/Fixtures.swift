@@ -23,7 +23,7 @@ extension JSONValue {
 func expectEqual(_ actual: JSONValue, _ expected: JSONValue, at path: String) {
     switch expected {
     case .object(let members):
-        for (key, value) in members { expectEqual(actual[key: key] ?? .null, value, at: "\(path).\(key)") }
+        for (key, value) in members { expectEqual(actual[key] ?? .null, value, at: "\(path).\(key)") }
     case .array(let items):
         #expect(actual.array?.count == items.count, "\(path)")
         for (index, pair) in zip(actual.array ?? [], items).enumerated() {

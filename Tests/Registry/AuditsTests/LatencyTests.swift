@@ -16,7 +16,7 @@ import Testing
         #expect(summary.meanMilliseconds == 100.5)
         #expect(abs(summary.standardDeviationMilliseconds - 57.87918451395113) < 1e-12)
         #expect(abs(summary.throughputPerSecond - 800 / 20.1) < 1e-9)
-        #expect(try JSONValue(encoding: summary)[key: "p95_ms"] == 190)
+        #expect(try JSONValue(encoding: summary)["p95_ms"] == 190)
     }
 
     @Test func oneQueryIsEveryPercentile() throws {
