@@ -15,12 +15,14 @@ package enum JSONValue: Hashable, Sendable {
 
     /// The value that `bytes` hold.
     ///
-    /// - Throws: `MLOpsError` of kind `.usage` naming `source` when they are not one JSON document.
+    /// - Throws: `MLOpsError` of kind `.usage` with the place in `source` when they are not one JSON document.
     package init(parsing bytes: [UInt8], source: String) throws {
         do {
-            self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+            self = try JSONParser.parse(bytes)
         } catch {
-            throw MLOpsError(.usage, "`\(source)` is not valid JSON", cause: error)
+            throw MLOpsError(
+                .usage, "not valid JSON: \(error.reason)",
+                at: SourceLocation(path: source, line: error.line, column: error.column))
         }
     }
 
@@ -33,8 +35,7 @@ package enum JSONValue: Hashable, Sendable {
         let encoder = JSONEncoder()
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        let data = try encoder.encode(value)
-        self = try JSONDecoder().decode(JSONValue.self, from: data)
+        self = try JSONParser.parse(Array(try encoder.encode(value)))
     }
 
     /// The value as a `Value`.
