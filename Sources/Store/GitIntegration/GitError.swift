@@ -3,7 +3,8 @@ internal import CLibgit2
 
 /// libgit2, started once, when the first repository is looked for.
 enum LibGit2 {
-    /// Starts libgit2, and lets it open repositories with per-worktree configuration (which `git sparse-checkout` turns on).
+    /// Starts libgit2, and lets it open repositories with per-worktree configuration (which `git sparse-checkout` turns
+    /// on).
     static let start: Void = {
         git_libgit2_init()
         "worktreeconfig".withCString { name in

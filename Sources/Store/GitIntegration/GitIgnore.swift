@@ -6,8 +6,8 @@ internal import Glibc
 /// - Parameters:
 ///   - path: a file or folder, relative to `root`; its folder must exist.
 ///   - root: the absolute path of a folder inside a working tree.
-/// - Returns: the path of the `.gitignore` that was changed, relative to `root`; nil if `path` was ignored already or `root` is in
-///   no git repository.
+/// - Returns: the path of the `.gitignore` that was changed, relative to `root`; nil if `path` was ignored already or
+///   `root` is in no git repository.
 package func ignore(path: RelativePath, in root: String) throws -> String? {
     let full = FileSystem.join(root, path.description)
     guard let repository = try GitRepository.discover(from: root) else { return nil }

@@ -16,14 +16,36 @@ extension GitRepository {
             var list: OpaquePointer?
             try LibGit2.check(git_status_list_new(&list, repository, &options), "compare files with the last commit")
             defer { git_status_list_free(list) }
+            let index = try openIndex(repository)
+            defer { git_index_free(index) }
             var paths: Set<String> = []
-            for index in 0..<git_status_list_entrycount(list) {
-                guard let entry = git_status_byindex(list, index)?.pointee else { continue }
-                let delta = entry.index_to_workdir ?? entry.head_to_index
-                if let path = delta?.pointee.new_file.path { paths.insert(String(cString: path)) }
+            for position in 0..<git_status_list_entrycount(list) {
+                guard let entry = git_status_byindex(list, position)?.pointee,
+                    let path = (entry.index_to_workdir ?? entry.head_to_index)?.pointee.new_file.path
+                else { continue }
+                // libgit2 takes files that a sparse checkout leaves out for deleted ones.
+                let isLeftOut =
+                    entry.status == GIT_STATUS_WT_DELETED && isOutsideSparseCheckout(path, index)
+                if !isLeftOut { paths.insert(String(cString: path)) }
             }
             return paths.sorted()
         }
+    }
+
+    private func isOutsideSparseCheckout(_ path: UnsafePointer<CChar>, _ index: OpaquePointer?) -> Bool {
+        guard let entry = git_index_get_bypath(index, path, 0) else { return false }
+        return UInt32(entry.pointee.flags_extended) & GIT_INDEX_ENTRY_SKIP_WORKTREE.rawValue != 0
+    }
+
+    /// The index as it is on disk, to be freed by the caller.
+    private func openIndex(_ repository: OpaquePointer) throws -> OpaquePointer? {
+        var index: OpaquePointer?
+        try LibGit2.check(git_repository_index(&index, repository), "open the index")
+        do { try LibGit2.check(git_index_read(index, 0), "read the index") } catch {
+            git_index_free(index)
+            throw error
+        }
+        return index
     }
 
     /// Whether the ignore rules (`.gitignore` at any level, `.git/info/exclude`, `core.excludesFile`) cover `path`.
@@ -44,10 +66,8 @@ extension GitRepository {
     package func isTracked(_ path: String) throws -> Bool {
         let relative = try relative(path)
         return try withRepository { repository in
-            var index: OpaquePointer?
-            try LibGit2.check(git_repository_index(&index, repository), "open the index")
+            let index = try openIndex(repository)
             defer { git_index_free(index) }
-            try LibGit2.check(git_index_read(index, 0), "read the index")
             if relative.isEmpty { return git_index_entrycount(index) > 0 }
             if git_index_get_bypath(index, relative, 0) != nil { return true }
             let folder = relative.hasSuffix("/") ? relative : relative + "/"

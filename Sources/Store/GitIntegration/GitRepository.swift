@@ -4,8 +4,9 @@ internal import Synchronization
 
 /// The git repository around a project, read through libgit2.
 ///
-/// Nothing here starts a program: libgit2 knows neither hooks nor `core.fsmonitor`, nor filters of the repository's configuration.
-/// Paths are relative to the working tree or absolute inside it. All methods may be called from any thread.
+/// Nothing here starts a program: libgit2 knows neither hooks nor `core.fsmonitor`, nor filters of the repository's
+/// configuration. Paths are relative to the working tree or absolute inside it. All methods may be called from any
+/// thread.
 package final class GitRepository: Sendable {
     /// The absolute path of the folder that holds the checked-out files, without a last slash.
     package let workingTree: String
@@ -24,10 +25,11 @@ package final class GitRepository: Sendable {
 
     deinit { handle.withLock { git_repository_free($0.pointer) } }
 
-    /// The repository that `path` lies in, or nil if there is none in the folders from `path` up to the root of its disk.
+    /// The repository that `path` lies in, or nil if there is none in the folders from `path` up to the root of its
+    /// disk.
     ///
-    /// - Throws: kind `.notAllowed` if another user owns it, kind `.failed` if it is bare, uses SHA-256 objects or another
-    ///   extension that libgit2 lacks, or is broken.
+    /// - Throws: kind `.notAllowed` if another user owns it, kind `.failed` if it is bare, uses SHA-256 objects or
+    ///   another extension that libgit2 lacks, or is broken.
     package static func discover(from path: String) throws -> GitRepository? {
         _ = LibGit2.start
         var opened: OpaquePointer?
@@ -76,12 +78,23 @@ package final class GitRepository: Sendable {
                 .failed, "the git repository around `\(path)` cannot be read: \(printable(message))",
                 hint: "see `git config --local --get-regexp '^extensions'`")
         }
-        guard code == GIT_ENOTFOUND.rawValue else {
+        // For a `.git` file that leads nowhere, such as that of a removed worktree, libgit2 just finds nothing.
+        guard code == GIT_ENOTFOUND.rawValue, try !hasGitFile(above: path) else {
             throw MLOpsError(
                 .failed, "the git repository around `\(path)` cannot be opened: \(printable(message))",
                 hint: "run `git -C \(path) status` to see what git says")
         }
         return nil
+    }
+
+    /// Whether `path` or a folder above it has a file `.git`.
+    private static func hasGitFile(above path: String) throws -> Bool {
+        var folder = FileSystem.absolute(path)
+        while true {
+            if try FileStatus.of(FileSystem.join(folder, ".git"))?.kind == .file { return true }
+            if folder == "/" { return false }
+            folder = FileSystem.parent(of: folder)
+        }
     }
 
     /// Runs `body` with libgit2's repository, one caller at a time.

@@ -1,0 +1,83 @@
+import Basics
+import GitIntegration
+import TestSupport
+import Testing
+
+@Suite struct GitHistoryTests {
+    @Test func readsFilesOfARevision() throws {
+        let scratch = try ScratchRepository()
+        try scratch.commit("registry/models/a.yaml", "one")
+        try scratch.commit("registry/models/a.yaml", "two")
+        try scratch.commit("registry/datasets/b.yaml", "three")
+        try scratch.git("tag", "v1", "HEAD~1")
+        let repository = try #require(try GitRepository.discover(from: scratch.path))
+        func text(_ path: String, _ revision: String) throws -> String? {
+            try repository.file(path, at: revision).map { String(decoding: $0, as: UTF8.self) }
+        }
+        #expect(try text("registry/models/a.yaml", "HEAD~2") == "one")
+        #expect(try text("registry/models/a.yaml", "v1") == "two")
+        #expect(try text("registry/datasets/b.yaml", "v1") == nil)
+        #expect(try text("registry", "main") == nil)
+        #expect(
+            try repository.files(under: "registry", at: "main") == [
+                "registry/datasets/b.yaml", "registry/models/a.yaml",
+            ])
+        #expect(try repository.files(under: "registry/models", at: "v1") == ["registry/models/a.yaml"])
+        #expect(try repository.files(under: "nothing", at: "main") == [])
+        #expect(try repository.files(under: ".", at: "main").count == 2)
+    }
+
+    @Test(arguments: ["nope", "-x", "--all", "HEAD~99", "main:registry", "", "deadbeef"])
+    func anUnknownRevisionIsNamed(_ revision: String) throws {
+        let scratch = try ScratchRepository()
+        try scratch.commit("a.txt", "1")
+        let repository = try #require(try GitRepository.discover(from: scratch.path))
+        let error = #expect(throws: MLOpsError.self) { try repository.commit(revision) }
+        #expect(error?.kind == .notFound)
+        #expect(error?.message == "git revision `\(revision)` does not exist")
+    }
+
+    @Test func tellsWhoCommittedWhatWhen() throws {
+        let scratch = try ScratchRepository()
+        let id = try scratch.commit("a.txt", "1")
+        let repository = try #require(try GitRepository.discover(from: scratch.path))
+        let commit = try repository.commit(String(id.prefix(8)))
+        #expect(commit.id == id)
+        #expect(commit.author == "Ada")
+        #expect(commit.email == "ada@example.org")
+        #expect(commit.summary == "Change a.txt")
+        #expect(String(commit.time.milliseconds / 1000) == (try scratch.git("log", "-1", "--format=%ct")))
+    }
+
+    @Test func logsTheCommitsThatGitLogs() throws {
+        let scratch = try ScratchRepository()
+        try scratch.commit("a.txt", "1")
+        try scratch.commit("other.txt", "1")
+        try scratch.git("checkout", "-q", "-b", "side")
+        try scratch.commit("a.txt", "2")
+        try scratch.commit("dir/b.txt", "1")
+        try scratch.git("checkout", "-q", "main")
+        try scratch.commit("other.txt", "2")
+        try scratch.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+        try scratch.git("rm", "-q", "a.txt")
+        try scratch.git("commit", "-q", "-m", "remove")
+        try scratch.commit("a.txt", "3")
+        let repository = try #require(try GitRepository.discover(from: scratch.path))
+        for path in ["a.txt", "other.txt", "dir", "dir/b.txt", "none"] {
+            let byGit = try scratch.git("log", "--format=%H", "--", path).split(separator: "\n").map(String.init)
+            #expect(try repository.log(touching: path, limit: 100).map(\.id) == byGit, "\(path)")
+        }
+        #expect(try repository.log(touching: "a.txt", limit: 2).count == 2)
+        #expect(try repository.log(touching: "a.txt", from: "side", limit: 9).count == 2)
+    }
+
+    @Test func worksInAShallowClone() throws {
+        let scratch = try ScratchRepository()
+        for number in 1...4 { try scratch.commit("a.txt", "\(number)") }
+        let head = try scratch.git("rev-parse", "HEAD")
+        try scratch.git("clone", "-q", "--depth", "2", "file://" + scratch.path, "../shallow")
+        let repository = try #require(try GitRepository.discover(from: scratch.folder("shallow")))
+        #expect(try repository.head().commit == head)
+        #expect(try repository.log(touching: "a.txt", limit: 10).count == 2)
+    }
+}
