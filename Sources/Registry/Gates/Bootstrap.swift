@@ -5,7 +5,8 @@ package struct BootstrapInterval: Hashable, Sendable {
     package var lower: Double
     package var upper: Double
 
-    /// Draws `resamples` times as many values as there are, with replacement, and takes the middle `confidence` of the means.
+    /// Draws `resamples` times as many values as there are, with replacement, and takes the middle `confidence` of the
+    /// means.
     ///
     /// Equal samples, confidence and seed give the same interval everywhere.
     ///
@@ -19,20 +20,25 @@ package struct BootstrapInterval: Hashable, Sendable {
         precondition(
             confidence > 0 && confidence < 1 && resamples > 0, "confidence \(confidence), \(resamples) resamples")
         var random = Philox(seed: seed, stream: "bootstrap")
-        var means = (0..<resamples).map { _ in BootstrapInterval.resampledMean(samples, &random) }
+        var words = [UInt32](repeating: 0, count: samples.count)
+        var means = (0..<resamples).map { _ in
+            words.withUnsafeMutableBufferPointer { random.fill($0) }
+            return BootstrapInterval.mean(of: samples, drawnBy: words)
+        }
         means.sort()
         let tail = (1 - confidence) / 2
         lower = BootstrapInterval.quantile(tail, of: means)
         upper = BootstrapInterval.quantile(1 - tail, of: means)
     }
 
-    private static func resampledMean(_ samples: [Double], _ random: inout Philox) -> Double {
+    /// The mean of as many of `samples` as there are, one chosen by each of the random `words`.
+    private static func mean(of samples: [Double], drawnBy words: [UInt32]) -> Double {
         let count = UInt64(samples.count)
         var sum = 0.0
         samples.withUnsafeBufferPointer { samples in
-            for _ in 0..<samples.count {
-                // The high half of word · count: an index whose bias, count / 2³², is far below the interval's own error.
-                sum += samples[Int(truncatingIfNeeded: UInt64(random.nextWord()) &* count >> 32)]
+            for word in words {
+                // The high half of word · count: an index whose bias, count / 2³², is far below the interval's error.
+                sum += samples[Int(truncatingIfNeeded: (UInt64(word) &* count) >> 32)]
             }
         }
         return sum / Double(samples.count)

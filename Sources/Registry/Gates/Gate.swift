@@ -2,8 +2,8 @@ internal import Basics
 
 /// Judges `input` by `rules`; refuses whatever it cannot judge.
 ///
-/// A metric that is missing, null, not a finite number or ambiguous, a baseline or samples that are missing, a rule that says
-/// nothing, no rules at all, or metrics of another digest than the subject's: each refuses, with a reason.
+/// A metric that is missing, null, not a finite number or ambiguous, a baseline or samples that are missing, a rule
+/// that says nothing, no rules at all, or metrics of another digest than the subject's: each refuses, with a reason.
 ///
 /// - Parameter seed: of the bootstrap of rules with `confidence`; equal input and seed give an equal report.
 package func evaluate(rules: [GateRule], input: GateInput, seed: UInt64) -> GateReport {
@@ -127,13 +127,13 @@ private struct Judge {
         verdict.limit = limit
         var judged = value
         var subject = "\(rule.metric) is "
-        if let interval = try interval.get() {
+        if let interval = try interval.get(), let confidence = rule.confidence {
             verdict.lowerBound = interval.lower
             verdict.upperBound = interval.upper
-            judged = demand.kind == .min ? interval.lower : interval.upper
-            let side = demand.kind == .min ? "lower" : "upper"
-            subject =
-                "\(rule.metric) is \(text(value)), the \(side) bound of its \(text((rule.confidence ?? 0) * 100)) % interval is "
+            let isFloor = demand.kind == .min
+            judged = isFloor ? interval.lower : interval.upper
+            subject +=
+                "\(text(value)), the \(isFloor ? "lower" : "upper") bound of its \(text(confidence * 100)) % interval is "
         }
         verdict.passed = demand.holds(judged, limit)
         let (left, right) = distinctTexts(judged, limit)
@@ -166,8 +166,7 @@ private struct Judge {
         }
         guard samples.count >= Judge.fewestSamples else {
             throw MetricFault(
-                reason:
-                    "has \(Format.count(samples.count, "per-example result")), and `confidence` needs \(Judge.fewestSamples)"
+                reason: "has \(Format.count(samples.count, "per-example result")), fewer than \(Judge.fewestSamples)"
             )
         }
         guard samples.allSatisfy(\.isFinite) else {

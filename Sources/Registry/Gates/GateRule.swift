@@ -2,9 +2,9 @@ package import Basics
 
 /// One demand on one metric: limits that its value must keep.
 ///
-/// `min` and `max` are limits by themselves, `min_ratio` and `max_ratio` times the value of the same metric in `baseline`; limits
-/// count as kept when the value equals them. With `confidence` not the value but the bound of its bootstrap interval must keep
-/// the limit.
+/// `min` and `max` are limits by themselves, `min_ratio` and `max_ratio` times the value of the same metric in
+/// `baseline`; limits count as kept when the value equals them. With `confidence` not the value but the bound of its
+/// bootstrap interval must keep the limit.
 package struct GateRule: Hashable, Sendable, Codable {
     /// What a rule with a ratio says where the baseline does not exist yet.
     package enum MissingBaseline: String, Sendable, Codable, CaseIterable { case pass, fail }
