@@ -2,8 +2,9 @@ internal import Basics
 
 /// The name of an artifact: a kind and a path, as in `models/census` or `models/team/census`.
 ///
-/// Names become paths and object keys, so their letters are few: lower-case `a`–`z`, digits, `-`, `_`, `.`. The kind is one word of
-/// letters. A part starts with a letter or a digit and does not end in `.json` or `.yaml`, which name the files beside it.
+/// Names become paths and object keys, so their letters are few: lower-case `a`–`z`, digits, `-`, `_`, `.`. The kind is
+/// one word of letters. A part starts with a letter or a digit and does not end in `.json` or `.yaml`, which name the
+/// files beside it.
 package struct ArtifactName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The first part: `datasets`, `models`, `reports` or another word.
     package let kind: String

@@ -1,6 +1,7 @@
 internal import Basics
 
-/// A log behind calls of a key-value store, such as a remote's: event 7 of `models/census` lies at `<prefix>models/census/7.json`.
+/// A log behind calls of a key-value store, such as a remote's: event 7 of `models/census` lies at
+/// `<prefix>models/census/7.json`.
 package struct ClosureEventLog: EventLog {
     private let prefix: String
     private let place: String

@@ -2,8 +2,8 @@ internal import Basics
 
 /// A log in a folder: `<root>/models/census/7.json`.
 ///
-/// Writers of one artifact race for the next file, which `link(2)` gives to one of them. The lock `<root>/.lock` is shared by
-/// writers and exclusive only while a rebase cuts events off.
+/// Writers of one artifact race for the next file, which `link(2)` gives to one of them. The lock `<root>/.lock` is
+/// shared by writers and exclusive only while a rebase cuts events off.
 package struct DirectoryEventLog: EventLog {
     package let root: String
 
@@ -47,10 +47,11 @@ package struct DirectoryEventLog: EventLog {
         return try place(event, of: artifact)
     }
 
-    /// Replaces everything after event `count` by `events`, which continue the chain. Whoever stops in between leaves a shorter
-    /// history that is whole.
+    /// Replaces everything after event `count` by `events`, which continue the chain. Whoever stops in between leaves a
+    /// shorter history that is whole.
     ///
-    /// - Returns: false if someone appended to the artifact since `lastNumber` was its last event; nothing was changed then.
+    /// - Returns: false if someone appended to the artifact since `lastNumber` was its last event; nothing was changed
+    ///   then.
     func replaceTail(
         of artifact: ArtifactName, after count: Int, through lastNumber: Int, by events: [StoredEvent]
     )

@@ -48,7 +48,8 @@ package struct RollbackOutcome: Hashable, Sendable {
 extension Registry {
     /// Publishes `record` as the artifact's next version.
     ///
-    /// - Parameter again: publish also if the newest version has the same content, because something else about it changed.
+    /// - Parameter again: publish also if the newest version has the same content, because something else about it
+    ///   changed.
     /// - Returns: the newest version if it has the same content, else the new one, with its number.
     package func publish(
         _ artifact: ArtifactName, _ record: VersionRecord, again: Bool = false

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The artifacts of one event log: reads their histories, and adds events to them without locks.
 ///
-/// Every change reads the history, decides, and claims the next number; whoever finds it taken reads what came in between and
-/// decides again. Histories are checked whenever they are read.
+/// Every change reads the history, decides, and claims the next number; whoever finds it taken reads what came in
+/// between and decides again. Histories are checked whenever they are read.
 package final class Registry: Sendable {
     package let log: any EventLog
     private let actor: String

@@ -76,15 +76,25 @@ package struct RegistryEvent: Hashable, Sendable {
         hexadecimal((0..<16).map { _ in UInt8.random(in: .min ... .max) })
     }
 
-    /// The bytes to be stored: canonical JSON.
-    package func encoded() throws -> [UInt8] { try JSONValue(encoding: self).canonicalBytes }
+    /// The bytes to be stored: canonical JSON with a checksum of the rest of it.
+    package func encoded() throws -> [UInt8] {
+        var members = try JSONValue(encoding: self).object ?? [:]
+        members[RegistryEvent.checksumKey] = .string(RegistryEvent.checksum(of: members))
+        return JSONValue.object(members).canonicalBytes
+    }
+
+    fileprivate static let checksumKey = "checksum"
+
+    /// The digest of the canonical text of all other members.
+    fileprivate static func checksum(of members: [String: JSONValue]) -> String {
+        Digest.of(JSONValue.object(members.filter { $0.key != checksumKey }).canonicalBytes).description
+    }
 }
 
 extension RegistryEvent: Codable {
     enum CodingKeys: String, CodingKey {
         case format, artifact, number, previous, id, time, actor, type
-        case published, promoted, refused, withdrawn
-        case rolledBack = "rolled_back"
+        case published, promoted, refused, rolledBack, withdrawn
     }
 
     package init(from decoder: any Decoder) throws {
@@ -148,7 +158,8 @@ package struct StoredEvent: Hashable, Sendable {
 
     /// Reads `bytes` as event `number` of `artifact`, found at `location`.
     ///
-    /// - Throws: kind `.damaged` if they are not such an event in canonical form, `.failed` if a newer program wrote them.
+    /// - Throws: kind `.damaged` if they are not such an event in canonical form, `.failed` if a newer program wrote
+    ///   them.
     package init(reading bytes: [UInt8], artifact: ArtifactName, number: Int, location: String) throws {
         func damaged(_ fault: String, cause: (any Error)? = nil) -> MLOpsError {
             damagedHistory("event \(number) of `\(artifact)` \(fault)", location, cause: cause)
@@ -164,7 +175,9 @@ package struct StoredEvent: Hashable, Sendable {
                 "event \(number) of `\(artifact)` has format \(format), written by a newer mlops: `\(location)`",
                 hint: "update `mlops`; this one reads format \(RegistryEvent.currentFormat)")
         }
-        guard json.canonicalBytes == bytes else { throw damaged("was changed: it is not canonical JSON") }
+        guard json.canonicalBytes == bytes, let members = json.object,
+            members[RegistryEvent.checksumKey]?.string == RegistryEvent.checksum(of: members)
+        else { throw damaged("is not what was written") }
         do { event = try json.decode() } catch { throw damaged("cannot be read", cause: error) }
         guard event.artifact == artifact else { throw damaged("says that it belongs to `\(event.artifact)`") }
         guard event.number == number else { throw damaged("says that it is event \(event.number)") }

@@ -19,14 +19,18 @@ package struct SyncReport: Hashable, Sendable, Codable {
     package var renumbered: [Int: Int] = [:]
     /// Local decisions that no longer hold and were given up, each as a sentence.
     package var dropped: [String] = []
+
+    /// A report of nothing to do.
+    package init(artifact: ArtifactName) { self.artifact = artifact }
 }
 
 /// Makes the local log of `artifact` and the shared one agree.
 ///
-/// The shared log defines history: whichever side is behind is brought forward, and local events that the shared log lacks are
-/// put after its own. Versions among them get new numbers, and the local events about these versions follow. A promotion or
-/// rollback is given up if the others moved the same alias since, a withdrawal if they use the version; nothing else is lost.
-/// Stopped anywhere, both logs are whole, and the next call ends the work without doubling an event.
+/// The shared log defines history: whichever side is behind is brought forward, and local events that the shared log
+/// lacks are put after its own. Versions among them get new numbers, and the local events about these versions follow.
+/// A promotion or rollback is given up if the others moved the same alias since, a withdrawal if they use the version;
+/// nothing else is lost. Stopped anywhere, both logs are whole, and the next call ends the work without doubling an
+/// event.
 ///
 /// The content of all local versions must be in the shared store before this is called with `.both`.
 ///
