@@ -60,7 +60,7 @@ struct FairnessBootstrap {
         let n = UInt64(cellOfExample.count)
         for _ in cellOfExample.indices {
             // Multiply and shift: each example's chance is 1/n within n/2³².
-            let row = Int(truncatingIfNeeded: UInt64(generator.nextWord()) &* n >> 32)
+            let row = Int(truncatingIfNeeded: (UInt64(generator.nextWord()) &* n) >> 32)
             counts[Int(cellOfExample[row])] += 1
         }
         return counts

@@ -17,11 +17,7 @@ enum MarkdownText {
             case "&": result += "&amp;"
             // Inside a word an underscore emphasises nothing.
             case "_" where !(isWord(before) && isWord(after)): result += "\\_"
-            case "#", "+", "-",
-                "=" where index == 0:
-                result += "\\\(character)"
-            case ".",
-                ")" where index > 0 && characters[..<index].allSatisfy(\.isNumber):
+            case _ where isMark(character, after: characters[..<index], before: after):
                 result += "\\\(character)"
             default: result.append(character)
             }
@@ -30,7 +26,27 @@ enum MarkdownText {
         return result
     }
 
+    /// Whether `character` would start a heading, a rule or an item of a list at the start of a line.
+    private static func isMark(_ character: Character, after text: ArraySlice<Character>, before: Character) -> Bool {
+        switch character {
+        case "#", "+", "-", "=": text.isEmpty
+        case ".", ")": before == " " && !text.isEmpty && text.allSatisfy(\.isNumber)
+        default: false
+        }
+    }
+
     private static func isWord(_ character: Character) -> Bool { character.isLetter || character.isNumber }
+
+    /// A sentence of our own on one line: what stands in backticks becomes code.
+    static func sentence(_ text: String) -> String {
+        let parts = text.split(separator: "`", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count % 2 == 1 else { return inline(text) }
+        return parts.enumerated().map { index, part in
+            if index % 2 == 1 { return code(part) }
+            if part.allSatisfy(\.isWhitespace) { return part.isEmpty ? "" : " " }
+            return (part.first == " " ? " " : "") + inline(part) + (part.last == " " ? " " : "")
+        }.joined()
+    }
 
     /// `text` with its empty lines as ends of paragraphs.
     static func paragraphs(_ text: String) -> String {

@@ -77,11 +77,11 @@ extension ModelCard {
         let rows = shown.map { title, metric in
             let value =
                 report.disparities[metric].map { Format.fixed($0, 3) }
-                ?? "undefined: " + MarkdownText.inline(report.disparities.reasons[metric] ?? "no reason given")
+                ?? "undefined: " + MarkdownText.sentence(report.disparities.reasons[metric] ?? "no reason given")
             let bounds = report.intervals[metric].map {
                 "[\(Format.fixed($0.lower, 3)), \(Format.fixed($0.upper, 3))]"
             }
-            return [title, value, bounds ?? ModelCard.unknown]
+            return [title, value, bounds ?? "not estimated"]
         }
         let percent = Format.number(confidence * 100)
         return MarkdownText.table(
@@ -102,7 +102,7 @@ extension ModelCard {
             [
                 MarkdownText.code(gate.metric), MarkdownText.inline(gate.rule),
                 gate.value.map { Format.number($0) } ?? "missing",
-                gate.passed ? "passed" : "refused" + (inline(gate.reason).map { ": \($0)" } ?? ""),
+                gate.passed ? "passed" : "refused" + (gate.reason.map { ": " + MarkdownText.sentence($0) } ?? ""),
             ]
         }
         return section(

@@ -75,7 +75,7 @@ extension ModelCard {
         let energy = input.energy
         let hours = energy.map { Format.fixed($0.durationSeconds / 3600, 4) }
         let grid = energy.map { estimate in
-            let year = estimate.grid.year.map { " of \($0)" } ?? ""
+            let year = estimate.grid.year.map { ", for the year \($0)" } ?? ""
             let source = MarkdownText.inline(estimate.grid.source)
             return "\(Format.number(estimate.grid.gramsPerKilowattHour)) g CO2e/kWh (\(source)\(year))"
         }
@@ -90,7 +90,7 @@ extension ModelCard {
                     ("Energy", energy.map { "\(Format.number($0.joules)) J (\(Format.number($0.kilowattHours)) kWh)" }),
                     ("Grid intensity", grid),
                     ("Carbon Emitted", energy.map { "\(Format.number($0.emissionsGrams)) g CO2e, estimated" }),
-                    ("Method", inline(energy?.note)),
+                    ("Method", energy.map { MarkdownText.sentence($0.note) }),
                 ])
             ])
     }

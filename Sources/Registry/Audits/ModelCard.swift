@@ -40,8 +40,8 @@ package struct ModelCard: Sendable {
 
     func inline(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : MarkdownText.inline($0) } }
 
-    /// Four decimals, or how it is undefined.
-    func number(_ value: Double?, places: Int = 4) -> String {
-        value.map { Format.fixed($0, places) } ?? "undefined"
+    /// Four decimals, or four digits where those would all be zeros.
+    func number(_ value: Double) -> String {
+        value != 0 && abs(value) < 0.0001 ? Format.number(value) : Format.fixed(value, 4)
     }
 }
