@@ -1,4 +1,4 @@
-enum { NAME(block) = 1024 };
+enum { NAME(block) = 256 };
 
 // Partial sums of a block in T, the total in double: the error does not grow with n.
 INLINE double NAME(total)(size_t n, const T *x) {
@@ -19,7 +19,7 @@ KERNEL void NAME(sum)(size_t first, size_t last, size_t n, size_t inner, const T
         for (size_t o = first; o < last; o++) out[o] = (T)(NAME(total)(n, x + o * n) * scale);
         return;
     }
-    enum { width = 64, rows = 128 };
+    enum { width = 64, rows = 32 };
     for (size_t o = first; o < last; o++) {
         for (size_t column = 0; column < inner; column += width) {
             size_t columns = inner - column < width ? inner - column : width;

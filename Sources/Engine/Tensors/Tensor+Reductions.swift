@@ -60,7 +60,7 @@ extension Tensor {
         target.remove(at: axis)
         let index = TensorStorage(byteCount: target.product * 4)
         let values = Tensor(shape: target, dtype: dtype) { bytes in
-            inParallel(layout.outer, grain: elementwiseGrain / (layout.extent * layout.inner)) { part in
+            inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, layout.extent * layout.inner)) { part in
                 ck_max(
                     dtype.code, part.lowerBound, part.upperBound, layout.extent, layout.inner, pointer, bytes,
                     index.pointer.assumingMemoryBound(to: Int32.self))
