@@ -1,0 +1,181 @@
+import Basics
+import Interchange
+import Tensors
+import TestSupport
+import Testing
+
+private func fixture(_ name: String) -> String {
+    let tests = FileSystem.parent(of: FileSystem.parent(of: FileSystem.parent(of: #filePath)))
+    return FileSystem.join(tests, "Fixtures/interchange/\(name)")
+}
+
+@Suite struct SafetensorsTests {
+    @Test func everyDtypeThatPythonWroteIsRead() throws {
+        let file = try SafetensorsFile(path: fixture("all-dtypes.safetensors"))
+        #expect(file.header.metadata == ["mlops": "{\"a\":\"b\"}"])
+        let b = try file.tensor("b.f32")
+        #expect(b.shape == [2, 3])
+        #expect(b.floats() == [1.5, -2.25, 3e-40, 3.4e38, 0.1, -0.0])
+        #expect(try file.tensor("f64").doubles() == [1.0 / 3, -1e300])
+        #expect(try file.tensor("i64").int64s() == [.min, .max])
+        #expect(try file.tensor("i32").elements() == [Int32.min, .max])
+        #expect(try file.tensor("i8").elements() == [Int8.min, .max, 0])
+        #expect(try file.tensor("u8").elements() == [UInt8.min, .max])
+        #expect(try file.tensor("scalar").item() == 7)
+        #expect(try file.tensor("empty").shape == [0, 4])
+        #expect(try file.tensor("quoted \"name\" é").elements() == [UInt8(1)])
+    }
+
+    @Test func whatIsWrittenIsByteForByteWhatPythonWrites() throws {
+        let bytes = try FileSystem.read(fixture("all-dtypes.safetensors"))
+        let file = try SafetensorsFile(path: fixture("all-dtypes.safetensors"))
+        #expect(SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
+    }
+
+    @Test func halfPrecisionBecomesSingle() throws {
+        let file = try SafetensorsFile(path: fixture("halves.safetensors"))
+        #expect(try file.tensor("f16").floats() == [1, -0.5, 65504, 0x1p-24, 0.33300781, .infinity, -0.0])
+        #expect(try file.tensor("bf16").floats()[0...2] == [1, -0.5, Float(bitPattern: 0x7F61_0000)])
+        #expect(try file.tensor("bool").elements() == [UInt8(1), 0, 1])
+    }
+
+    @Test func aFileSurvivesARoundTripAndReplacesTheOldOneWhole() throws {
+        let folder = try TemporaryFolder()
+        let tensors = ["w": Tensor([Float](repeating: 0.5, count: 6), shape: [2, 3]), "n": Tensor([Int64(-3)])]
+        try SafetensorsFile.write(tensors, metadata: ["k": "v\n\u{1}"], to: folder("m.safetensors"))
+        let file = try SafetensorsFile(path: folder("m.safetensors"))
+        #expect(file.header.metadata == ["k": "v\n\u{1}"])
+        #expect(try file.tensor("w").isIdentical(to: try #require(tensors["w"])))
+        #expect(file.names == ["n", "w"])
+        #expect(try FileSystem.list(folder.path) == ["m.safetensors"])
+    }
+
+    @Test func anUnknownNameIsSuggestedItsNeighbour() throws {
+        let file = try SafetensorsFile(path: fixture("all-dtypes.safetensors"))
+        let error = try #require(throws: MLOpsError.self) { try file.tensor("b.f31") }
+        #expect(error.kind == .notFound)
+        #expect(error.hint == "did you mean `a.f32`?" || error.hint == "did you mean `b.f32`?")
+    }
+}
+
+@Suite struct HostileSafetensorsTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func fault(header: String, data: Int = 4, length: UInt64? = nil) throws -> MLOpsError {
+        let text = Array(header.utf8)
+        let count = length ?? UInt64(text.count)
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: count >> (8 * UInt64($0))) } + text
+        let path = try folder.write("x.safetensors", bytes + [UInt8](repeating: 0, count: data))
+        return try #require(throws: MLOpsError.self) { try SafetensorsFile(path: path) }
+    }
+
+    private static func tensor(_ name: String, _ dtype: String, _ shape: String, _ range: String) -> String {
+        "\"\(name)\":{\"dtype\":\"\(dtype)\",\"shape\":\(shape),\"data_offsets\":\(range)}"
+    }
+
+    @Test(arguments: [
+        ("{\(tensor("a", "F32", "[1]", "[0,4]")),\(tensor("a", "F32", "[1]", "[0,4]"))}", "names `a` twice"),
+        ("{\(tensor("a", "U8", "[4]", "[0,4]")),\(tensor("b", "U8", "[2]", "[2,4]"))}", "overlaps"),
+        ("{\(tensor("a", "U8", "[1]", "[0,1]")),\(tensor("b", "U8", "[2]", "[2,4]"))}", "leaves a gap"),
+        ("{\(tensor("a", "U8", "[3]", "[0,3]"))}", "holds 4 bytes of data, its header names 3"),
+        ("{\(tensor("a", "U8", "[8]", "[0,8]"))}", "holds 4 bytes of data, its header names 8"),
+        ("{\(tensor("a", "F32", "[2]", "[0,4]"))}", "needs 8 bytes, its range has 4"),
+        ("{\(tensor("a", "F32", "[4611686018427387904,4]", "[0,4]"))}", "overflows"),
+        ("{\(tensor("a", "F32", "[99999999999999999999]", "[0,4]"))}", "a number overflows"),
+        ("{\(tensor("a", "F32", "[-1]", "[0,4]"))}", "whole number of at least 0"),
+        ("{\(tensor("a", "F32", "[1e1]", "[0,4]"))}", "expected `]`"),
+        ("{\(tensor("a", "U8", "[4]", "[4,0]"))}", "ends at 0, before its start 4"),
+        ("{\"a\":{\"dtype\":\"U8\",\"shape\":[4]}}", "lacks one of"),
+        ("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4],\"x\":[1]}}", "unknown key `x`"),
+        ("{\"__metadata__\":{\"k\":1}}", "expected `\"`"),
+        ("{\"__metadata__\":{\"k\":\"\\ud800\"}}", "surrogate"),
+        ("{} {}", "text after the closing brace"),
+        ("{\"a", "never closed"),
+        ("{", "expected `\"`"),
+        (String(repeating: "{\"a\":", count: 100_000), "unknown key"),
+    ])
+    func aBrokenHeaderIsDamagedAndSaysHow(_ header: String, _ words: String) throws {
+        let error = try fault(header: header)
+        #expect(error.message.contains(words))
+        #expect(error.kind == .damaged)
+        #expect(error.message.contains(folder("x.safetensors")))
+    }
+
+    @Test func whatIsNotReadIsToldFromWhatIsBroken() throws {
+        #expect(
+            try fault(header: "{\(Self.tensor("a", "F33", "[1]", "[0,4]"))}").message.contains("unknown dtype `F33`"))
+        #expect(try fault(header: "{\(Self.tensor("a", "U32", "[1]", "[0,4]"))}").kind == .usage)
+        #expect(try fault(header: "PK not json").message.contains("no safetensors file"))
+        #expect(try fault(header: "{}", length: 1 << 40).message.contains("1099511627776 bytes"))
+        #expect(try fault(header: "{}", length: .max).kind == .usage)
+    }
+
+    @Test func aTruncatedFileNamesTheByteCounts() throws {
+        let whole = try FileSystem.read(fixture("all-dtypes.safetensors"))
+        for count in [0, 7, 8, 100, whole.count - 1] {
+            let path = try folder.write("cut.safetensors", Array(whole[..<count]))
+            let error = try #require(throws: MLOpsError.self) { try SafetensorsFile(path: path) }
+            #expect(error.kind == .damaged, "cut to \(count)")
+            #expect(error.message.contains(path))
+        }
+        let error = try fault(header: "{}", data: 0, length: 600)
+        #expect(error.message.contains("10 bytes, its header alone ends at byte 608"))
+    }
+
+    @Test func noFlippedByteOfAHeaderCrashes() throws {
+        let whole = try FileSystem.read(fixture("all-dtypes.safetensors"))
+        for position in stride(from: 0, to: 640, by: 3) {
+            var bytes = whole
+            bytes[position] ^= 0x15
+            let path = try folder.write("flip.safetensors", bytes)
+            _ = try? SafetensorsFile(path: path).tensors()
+        }
+    }
+}
+
+@Suite struct ModelFileTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test func aModelFileKeepsItsDescription() throws {
+        let layers: [LayerSpec] = [
+            .conv2d(inputs: 1, outputs: 2, kernel: 3, stride: 2, padding: 1), .batchNorm2d(features: 2), .relu,
+            .maxPool2d(kernel: 2, stride: 2), .avgPool2d(kernel: 1, stride: 1), .flatten,
+            .linear(inputs: 8, outputs: 4),
+            .batchNorm1d(features: 4), .tanh, .sigmoid, .gelu, .dropout(probability: 0.25),
+            .linear(inputs: 4, outputs: 2),
+        ]
+        let description = ModelFile.Description(
+            precision: .float32, recipe: "vision/test", architecture: Architecture(input: [1, 8, 8], layers: layers),
+            input: ["kind": "images"], classes: ["no", "yes"], positiveClass: "yes",
+            hyperparameters: ["epochs": 3, "learning_rate": 0.001], seed: .max)
+        #expect(try description.architecture.shapes().last == [2])
+        try ModelFile(description: description, tensors: ["x": .zeros([2])]).write(to: folder("m.safetensors"))
+        let copy = try ModelFile(path: folder("m.safetensors"))
+        #expect(copy.description == description)
+        #expect(copy.tensors.keys.sorted() == ["x"])
+    }
+
+    @Test func aFileThatIsNoModelSaysWhy() throws {
+        try SafetensorsFile.write(["x": .zeros([1])], to: folder("plain.safetensors"))
+        let plain = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("plain.safetensors")) }
+        #expect(plain.kind == .usage && plain.message.contains("metadata key `mlops` is missing"))
+        try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":2}"], to: folder("new.safetensors"))
+        let new = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("new.safetensors")) }
+        #expect(new.kind == .usage && new.message.contains("format 2, this program reads format 1"))
+        try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":1}"], to: folder("bad.safetensors"))
+        #expect(
+            try #require(throws: MLOpsError.self) { try ModelFile(path: folder("bad.safetensors")) }.kind == .damaged)
+    }
+
+    @Test func layersThatDoNotFitAreNamed() throws {
+        let wrong = Architecture(input: [4], layers: [.linear(inputs: 4, outputs: 3), .linear(inputs: 4, outputs: 2)])
+        let error = try #require(throws: MLOpsError.self) { try wrong.shapes() }
+        #expect(error.message == "layer 1 (linear) does not take an input of shape [3]")
+        let pool = Architecture(input: [1, 3, 3], layers: [.maxPool2d(kernel: 4, stride: 2)])
+        #expect(throws: MLOpsError.self) { try pool.shapes() }
+    }
+}
