@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "quantized.h"
+
 /// Kernels of the tensor engine. Arrays are contiguous and row-major; none of them overlap unless a line says so. Each
 /// kernel exists as plain C and as AVX2+FMA and AVX-512 code; the processor decides at run time which one runs.
 
