@@ -1,0 +1,122 @@
+package import Basics
+package import Datasets
+package import Interchange
+
+/// What one epoch gave.
+package struct EpochRecord: Codable, Hashable, Sendable {
+    /// From 1.
+    package var epoch: Int
+    package var learningRate: Double
+    package var trainLoss: Double
+    package var trainAccuracy: Double
+    /// Of the held-out share; nil without one.
+    package var validationLoss: Double?
+    package var validationAccuracy: Double?
+    package var seconds: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case epoch, seconds
+        case learningRate = "learning_rate"
+        case trainLoss = "train_loss"
+        case trainAccuracy = "train_accuracy"
+        case validationLoss = "validation_loss"
+        case validationAccuracy = "validation_accuracy"
+    }
+}
+
+/// A trained model and how it came to be.
+package struct TrainedModel: Sendable {
+    package var file: ModelFile
+    package var history: [EpochRecord]
+    /// The epoch whose weights were kept, from 1.
+    package var bestEpoch: Int
+    package var trainExampleCount: Int
+    package var validationExampleCount: Int
+    package var parameterCount: Int
+    package var seconds: Double
+
+    /// Writes the model to `path`, all or nothing.
+    package func save(to path: String) throws { try file.write(to: path) }
+
+    /// The numbers for a stage's metrics file.
+    package var metrics: JSONValue {
+        get throws {
+            var result: [String: JSONValue] = [
+                "epochs": .int(Int64(history.count)), "best_epoch": .int(Int64(bestEpoch)),
+                "train_examples": .int(Int64(trainExampleCount)),
+                "validation_examples": .int(Int64(validationExampleCount)),
+                "parameters": .int(Int64(parameterCount)), "seconds": .double(seconds),
+                "history": try JSONValue(encoding: history),
+            ]
+            if history.indices.contains(bestEpoch - 1) {
+                let best = history[bestEpoch - 1]
+                result["train_loss"] = .double(best.trainLoss)
+                if let loss = best.validationLoss { result["validation_loss"] = .double(loss) }
+                if let accuracy = best.validationAccuracy { result["validation_accuracy"] = .double(accuracy) }
+            }
+            return .object(result)
+        }
+    }
+}
+
+/// Trains a recipe on a dataset folder. The same recipe, data, config and seed give the same model, whatever the number of
+/// threads.
+package struct TrainingJob: Sendable {
+    package let recipe: any Recipe
+    package let dataset: DatasetFolder
+    package let settings: HyperParameters
+    package let seed: UInt64
+
+    /// Checks everything that can be checked before the data are read.
+    ///
+    /// - Parameter config: settings of the recipe by name; null for all defaults.
+    /// - Throws: kind `.usage` for a setting that the recipe does not take or a dataset of another kind.
+    package init(recipe: any Recipe, dataset: DatasetFolder, config: JSONValue, seed: UInt64) throws {
+        self.recipe = recipe
+        self.dataset = dataset
+        self.seed = seed
+        settings = try HyperParameters(resolving: config, of: recipe.name, declared: recipe.hyperparameters)
+        let kind = dataset.description.kind
+        guard kind == recipe.kind else {
+            let fitting = Recipes.all.filter { $0.kind == kind }.map { "`\($0.name)`" }
+            throw MLOpsError(
+                .usage,
+                "recipe `\(recipe.name)` takes \(recipe.kind.rawValue) data, `\(dataset.path)` holds \(kind.rawValue)",
+                hint: fitting.isEmpty ? nil : "use \(fitting.joined(separator: " or "))")
+        }
+    }
+
+    /// Reads the training split, trains, and keeps the best epoch's weights.
+    ///
+    /// - Parameter progress: called after each epoch.
+    /// - Throws: what the readers throw; kind `.failed` if the loss stops being finite.
+    package func run(progress: (EpochRecord) -> Void = { _ in }) throws -> TrainedModel {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let plan = TrainingPlan(settings)
+        var (encoding, examples) = try DatasetEncoding.fitting(dataset)
+        if plan.exampleLimit > 0 {
+            examples = examples.subset(Splits.sample(labels: examples.labels, count: plan.exampleLimit, seed: seed))
+        }
+        let split = Splits.stratified(labels: examples.labels, fraction: plan.validationShare, seed: seed)
+        guard !split.kept.isEmpty else {
+            throw MLOpsError(.usage, "the training split of `\(dataset.path)` has no examples left to learn from")
+        }
+        let architecture = try recipe.architecture(
+            input: encoding.input.shape, classes: encoding.classes.count, settings: settings)
+        _ = try architecture.shapes()
+        let training = NetworkTraining(
+            architecture: architecture, plan: plan, seed: seed, training: examples.subset(split.kept),
+            validation: split.heldOut.isEmpty ? nil : examples.subset(split.heldOut))
+        let outcome = try training.run(progress: progress)
+        let description = ModelFile.Description(
+            precision: .float32, recipe: recipe.name, architecture: architecture,
+            input: try JSONValue(encoding: encoding.input), classes: encoding.classes,
+            positiveClass: encoding.positiveClass, hyperparameters: settings.json, seed: seed)
+        return TrainedModel(
+            file: ModelFile(description: description, tensors: outcome.state), history: outcome.history,
+            bestEpoch: outcome.bestEpoch, trainExampleCount: split.kept.count,
+            validationExampleCount: split.heldOut.count, parameterCount: outcome.parameterCount,
+            seconds: (clock.now - start).seconds)
+    }
+}
