@@ -161,9 +161,10 @@ let package = Package(
         .tests(of: "NeuralNets", in: "Engine", uses: ["Basics", "Tensors"]),
         .tests(of: "Datasets", in: "Engine", uses: ["Tensors"]),
         .tests(of: "Interchange", in: "Engine", uses: ["Tensors", "NeuralNets"]),
-        .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets"]),
-        .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets"]),
-        .tests(of: "Inference", in: "Engine", uses: ["Tensors", "NeuralNets", "ModelZoo", "Quantization"]),
+        .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets", "Interchange"]),
+        .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
+        .tests(
+            of: "Inference", in: "Engine", uses: ["Tensors", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
         .tests(of: "Workspaces", in: "App"),
         .tests(of: "TerminalOutput", in: "CLI"),
         .testTarget(

@@ -73,6 +73,21 @@ private struct TabularLoader {
         var numbers: [Double] = []
         var codes: [Int32] = []
         var known: [String: Int32] = [:]
+
+        mutating func append(_ row: CSVRow, missing: [UInt8]) throws {
+            let bytes = row.bytes(of: index)
+            let isMissing = bytes.isEmpty || bytes.elementsEqual(missing)
+            if isNumeric {
+                numbers.append(isMissing ? .nan : try row.number(index, column: name))
+            } else if isMissing {
+                codes.append(-1)
+            } else {
+                let text = String(decoding: bytes, as: UTF8.self)
+                let code = known[text] ?? Int32(known.count)
+                known[text] = code
+                codes.append(code)
+            }
+        }
     }
 
     private let description: DatasetDescription
@@ -106,7 +121,7 @@ private struct TabularLoader {
     }
 
     private mutating func append(_ row: CSVRow) throws {
-        for index in builders.indices { try append(row, to: &builders[index]) }
+        for index in builders.indices { try builders[index].append(row, missing: missing) }
         var label = row[labelIndex]
         if let suffix = description.label?.stripSuffix, label.hasSuffix(suffix) { label.removeLast(suffix.count) }
         if label.isEmpty || label == description.missing {
@@ -115,25 +130,6 @@ private struct TabularLoader {
                 at: row.location)
         }
         labels.append(label)
-    }
-
-    private func append(_ row: CSVRow, to builder: inout Builder) throws {
-        let bytes = row.bytes(of: builder.index)
-        let isMissing = bytes.isEmpty || bytes.elementsEqual(missing)
-        if builder.isNumeric {
-            builder.numbers.append(isMissing ? .nan : try row.number(builder.index, column: builder.name))
-        } else if isMissing {
-            builder.codes.append(-1)
-        } else {
-            let text = String(decoding: bytes, as: UTF8.self)
-            if let code = builder.known[text] {
-                builder.codes.append(code)
-            } else {
-                let code = Int32(builder.known.count)
-                builder.known[text] = code
-                builder.codes.append(code)
-            }
-        }
     }
 
     func finish() -> ([String: TabularColumn], [String]) {

@@ -27,7 +27,7 @@ package struct LeNet5: Recipe {
             HyperParameter("batch_norm", .boolean, default: false, "normalise behind each convolution"),
         ]
             + TrainingPlan.parameters(
-                epochs: 3, batchSize: 64, learningRate: 0.003, weightDecay: 0.01, warmUpEpochs: 0.3,
+                epochs: 3, batchSize: 32, learningRate: 0.003, weightDecay: 0.01, warmUpEpochs: 0.3,
                 validationShare: 0, patience: 0)
     }
 

@@ -1,4 +1,5 @@
 import Basics
+import Interchange
 import TestSupport
 import Tensors
 import Testing
