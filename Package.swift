@@ -38,7 +38,9 @@ extension Target {
     /// The tests of the module `name`, at `Tests/<area>/<name>Tests`.
     static func tests(of name: String, in area: String, uses dependencies: [Target.Dependency] = []) -> Target {
         .testTarget(
-            name: "\(name)Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies,
+            name: "\(name)Tests",
+            dependencies: [.init(stringLiteral: name), "TestSupport"] + (name == "Basics" ? [] : ["Basics"])
+                + dependencies,
             path: "Tests/\(area)/\(name)Tests", swiftSettings: ourSwiftSettings)
     }
 }
