@@ -29,5 +29,9 @@ package final class FileLock: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that was just forked may hold the descriptor for a moment longer; the lock ends now all the same.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }

@@ -120,18 +120,20 @@ package func nearestName(to name: String, among candidates: some Sequence<String
         .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0
 }
 
-/// Levenshtein's distance: insertions, deletions and substitutions of characters that turn `left` into `right`.
+/// The insertions, deletions, substitutions and swaps of neighbours that turn `left` into `right` (optimal string alignment).
 func editDistance(_ left: String, _ right: String) -> Int {
-    let right = Array(right)
-    var row = Array(0...right.count)
-    for (i, character) in left.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for (j, other) in right.enumerated() {
-            let substitution = diagonal + (character == other ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(substitution, row[j] + 1, diagonal + 1)
+    let (left, right) = (Array(left), Array(right))
+    var (twoBefore, before) = ([Int](), Array(0...right.count))
+    for i in left.indices {
+        var row = [i + 1]
+        for j in right.indices {
+            var distance = min(before[j] + (left[i] == right[j] ? 0 : 1), before[j + 1] + 1, row[j] + 1)
+            if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
+                distance = min(distance, twoBefore[j - 1] + 1)
+            }
+            row.append(distance)
         }
+        (twoBefore, before) = (before, row)
     }
-    return row[right.count]
+    return before[right.count]
 }
