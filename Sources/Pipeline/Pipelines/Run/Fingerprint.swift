@@ -51,17 +51,24 @@ struct IngredientComparison {
     var new: JSONValue
     /// Values of the parameters that were put into the stage's keys, then and now.
     var oldParameters: JSONValue
-    var newParameters: [String: JSONValue]
+    var newParameters: JSONValue
+
+    /// Both sides as they are read from a file, where `2.0` is the whole number 2.
+    init(old: StageCacheEntry, new: Ingredients, parameters: [String: JSONValue]) {
+        func read(_ value: JSONValue) -> JSONValue {
+            (try? JSONValue(parsing: value.canonicalBytes, source: "ingredients")) ?? value
+        }
+        self.old = old.ingredients
+        self.new = read(new.json)
+        oldParameters = .object(old.parameters)
+        newParameters = read(.object(parameters))
+    }
 
     /// One reason for each difference, parameters before the keys that they land in.
     func reasons() -> [StageReason] {
         var reasons: [StageReason] = []
-        let parameters = newParameters.filter {
-            oldParameters[$0.key].map { [value = $0.value] in $0 != value } ?? false
-        }
-        for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
-            reasons.append(changed("param", name, "parameter `\(name)`", oldParameters[name], value))
-        }
+        reasons += differences(oldParameters, newParameters).filter { $0.old != nil && $0.new != nil }
+            .map { changed("param", $0.key, "parameter `\($0.key)`", $0.old, $0.new) }
         reasons += pairs("params").map { changed("param", $0.key, "parameter `\($0.key)`", $0.old, $0.new) }
         if old["command"] != new["command"] { reasons.append(StageReason("command", "", "its command changed")) }
         if old["executable"] != new["executable"], old["command"] == new["command"] {

@@ -67,6 +67,7 @@ struct StageExecution: Sendable {
         var untouched: [String: Int64] = [:]
         for output in stage.outputs {
             let path = FileSystem.join(pipeline.root, output.path)
+            try refuseLinks(above: output)
             try FileSystem.createDirectories(FileSystem.parent(of: path))
             guard FileSystem.exists(path) else { continue }
             if needed.hasRunBefore, let known = try await lookup.store.identify(path: output.path),
@@ -78,6 +79,20 @@ struct StageExecution: Sendable {
             }
         }
         return untouched
+    }
+
+    /// A folder that is a link would carry the output, and the removal of an old one, to another place.
+    private func refuseLinks(above output: StagePath) throws {
+        var folder = pipeline.root
+        for part in output.path.split(separator: "/").dropLast() {
+            folder = FileSystem.join(folder, String(part))
+            guard try FileStatus.of(folder)?.kind == .symlink else { continue }
+            let link = folder.dropFirst(pipeline.root.count + 1)
+            throw MLOpsError(
+                .failed, "stage `\(stage.name)` writes `\(output.path)` through the link `\(link)`",
+                hint: "write to a path without links; the command itself may link to it from elsewhere",
+                at: output.location ?? stage.location)
+        }
     }
 
     /// The latest change of `path` or of anything below it, in nanoseconds.

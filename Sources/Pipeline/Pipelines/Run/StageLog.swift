@@ -83,7 +83,7 @@ final class StageLog {
                     try file.write(Array(tail[start...]))
                     try file.write(Array(tail[..<start]))
                 } else {
-                    try file.write(tail)
+                    try file.write(Array(tail[..<tailCount]))
                 }
             } catch {
                 failure = error
@@ -110,9 +110,17 @@ final class StageLog {
         // Only the last `tailLimit` bytes of a block can matter.
         let skipped = max(0, bytes.count - tailLimit)
         tailCount += skipped
-        for byte in bytes[skipped...] {
-            if tail.count < tailLimit { tail.append(byte) } else { tail[tailCount % tailLimit] = byte }
-            tailCount += 1
+        var rest = UnsafeRawBufferPointer(rebasing: bytes[skipped...])
+        if tail.isEmpty, !rest.isEmpty { tail = [UInt8](repeating: 0, count: tailLimit) }
+        while !rest.isEmpty {
+            let start = tailCount % tailLimit
+            let count = min(rest.count, tailLimit - start)
+            let piece = UnsafeRawBufferPointer(rebasing: rest[..<count])
+            tail.withUnsafeMutableBytes {
+                UnsafeMutableRawBufferPointer(rebasing: $0[start...]).copyMemory(from: piece)
+            }
+            tailCount += count
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
     }
 

@@ -66,10 +66,7 @@ struct StageLookup: Sendable {
             return [StageReason("new", "", "what it made before is no longer remembered")]
         }
         if last == ingredients.fingerprint { return [StageReason("new", "", "what it made before cannot be used")] }
-        return IngredientComparison(
-            old: entry.ingredients, new: ingredients.json, oldParameters: .object(entry.parameters),
-            newParameters: stage.usedParameters
-        ).reasons()
+        return IngredientComparison(old: entry, new: ingredients, parameters: stage.usedParameters).reasons()
     }
 
     private enum Check {
@@ -91,12 +88,21 @@ struct StageLookup: Sendable {
             }
             missing.append(out)
         }
-        if let effects = entry.effects, let name = stage.stepName, let step = pipeline.steps[name],
-            !(try await step.holds(effects))
-        {
+        guard try await effectsHold(entry, of: stage) else {
             return .failure(StageReason("effects", "", "what it did outside its outputs no longer holds"))
         }
         return .success(Found(entry: entry, missing: missing))
+    }
+
+    private func effectsHold(_ entry: StageCacheEntry, of stage: Stage) async throws -> Bool {
+        guard let effects = entry.effects else { return !stage.hasEffects }
+        guard let name = stage.stepName, let step = pipeline.steps[name] else { return true }
+        do {
+            return try await step.holds(effects)
+        } catch is DecodingError {
+            // Recorded by another version of the step.
+            return false
+        }
     }
 
     // MARK: Ingredients

@@ -24,9 +24,22 @@ struct Diagnostics {
         errors.append(known)
     }
 
-    /// - Throws: the first error; its hint tells of the others.
+    /// The errors by file, files as they were met, and by their place in it; those without a place come first.
+    var inOrder: [MLOpsError] {
+        var files: [String: Int] = [:]
+        for error in errors { if let path = error.location?.path, files[path] == nil { files[path] = files.count } }
+        func key(_ error: MLOpsError) -> [Int] {
+            guard let location = error.location else { return [-1] }
+            return [files[location.path] ?? 0, location.line, location.column ?? 0]
+        }
+        return errors.enumerated().sorted { left, right in
+            (key(left.element) + [left.offset]).lexicographicallyPrecedes(key(right.element) + [right.offset])
+        }.map(\.element)
+    }
+
+    /// - Throws: the first error of `inOrder`; its hint tells of the others.
     func throwFirst() throws {
-        guard var first = errors.first else { return }
+        guard var first = inOrder.first else { return }
         if errors.count > 1 {
             let others = "`mlops pipeline lint` shows \(Format.count(errors.count - 1, "more error"))"
             first.hint = first.hint.map { "\($0) (\(others))" } ?? others

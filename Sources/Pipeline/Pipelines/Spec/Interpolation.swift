@@ -149,7 +149,7 @@ struct Interpolation: Sendable {
         return MLOpsError(
             .usage, "unknown reference `${\(printable(shortened(name)))}`",
             hint: near.map { "did you mean `${\($0)}`?" }
-                ?? "references begin with `params.`, `git.` or `env.`; write `$${` for the text `${` itself",
+                ?? "references begin with `params.`, `git.` or `env.`; write `$${\(name)}` for the text itself",
             at: location)
     }
 }

@@ -2,7 +2,7 @@ package import Basics
 
 /// A pipeline that was read, interpolated, checked and put in order.
 package struct Pipeline: Sendable {
-    /// The spec's path as given.
+    /// The spec's path in the repository; as given where it lies elsewhere.
     package var file: String
     package var name: String
     /// The repository's folder, absolute.
@@ -68,12 +68,7 @@ extension Pipeline {
     package static func lint(_ source: PipelineSource) throws -> [MLOpsError] {
         var loader = PipelineLoader(source)
         _ = try loader.load()
-        return loader.diagnostics.errors
-            .enumerated().sorted { left, right in
-                let (a, b) = (left.element.location, right.element.location)
-                guard let a, let b, a.path == b.path else { return left.offset < right.offset }
-                return (a.line, a.column ?? 0, left.offset) < (b.line, b.column ?? 0, right.offset)
-            }.map(\.element)
+        return loader.diagnostics.inOrder
     }
 
     /// The stage called `name`.

@@ -24,7 +24,7 @@ struct PipelineLoader {
         diagnostics.add(reader.diagnostics.errors)
         guard let spec else { return nil }
         let interpolation = interpolation(for: spec)
-        return pipeline(of: spec, interpolation)
+        return pipeline(of: spec, interpolation, path: path)
     }
 
     private mutating func document(_ path: String) throws -> (YAMLNode?, Digest) {
@@ -46,16 +46,22 @@ struct PipelineLoader {
         return Interpolation(parameters: parameters, git: source.git, environment: source.environment)
     }
 
-    private mutating func pipeline(of spec: PipelineSpec, _ interpolation: Interpolation) -> Pipeline? {
+    /// The file's path in the repository, where it lies there: a record says the same on every machine.
+    private func recordedName(_ path: String) -> String {
+        let prefix = FileSystem.absolute(source.root) + "/"
+        return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : source.displayName
+    }
+
+    private mutating func pipeline(of spec: PipelineSpec, _ interpolation: Interpolation, path: String) -> Pipeline? {
         var builder = StageBuilder(source: source, spec: spec, interpolation: interpolation)
         let stages = builder.stages()
         diagnostics.add(builder.diagnostics.errors)
-        var graphBuilder = StageGraphBuilder(stages)
+        var graphBuilder = StageGraphBuilder(stages, names: spec.stages.map(\.name))
         let graph = graphBuilder.build()
         diagnostics.add(graphBuilder.diagnostics.errors)
         guard let graph else { return nil }
         return Pipeline(
-            file: source.file, name: spec.name, root: source.root, specDigest: spec.digest,
+            file: recordedName(path), name: spec.name, root: source.root, specDigest: spec.digest,
             parameters: interpolation.parameters.root.toJSON(), overrides: source.overrides, git: source.git,
             stages: stages, graph: graph, steps: source.steps, environment: source.environment)
     }

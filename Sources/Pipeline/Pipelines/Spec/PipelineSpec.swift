@@ -51,7 +51,11 @@ struct PipelineSpecReader {
 
     /// nil if the document is not even a map.
     mutating func read(_ node: YAMLNode, file: String, digest: Digest) -> PipelineSpec? {
-        guard let map = diagnostics.attempt({ try node.map() }) else { return nil }
+        guard case .map(let keys) = node.content else {
+            diagnostics.add(node.expected("a map with `version`, `name` and `stages`"))
+            return nil
+        }
+        let map = YAMLMap(entries: keys, location: node.location)
         diagnostics.add(map.unknownKeys(PipelineSpec.keys, of: "a pipeline"))
         diagnostics.attempt {
             let version = try map.required("version", of: "the pipeline")
@@ -63,14 +67,15 @@ struct PipelineSpecReader {
             let node = try map.required("name", of: "the pipeline")
             return try PipelineSpecReader.name(try node.string(), of: "pipeline", at: node.location)
         }
-        let params = texts(map.value("params"))
+        let params = texts(map.value("params"), "parameter files")
         var stages: [StageSpec] = []
         diagnostics.attempt {
-            let entries = try map.required("stages", of: "the pipeline").map()
-            guard !entries.entries.isEmpty else {
-                throw MLOpsError(.usage, "`stages` is empty", hint: "add a stage", at: entries.location)
+            let node = try map.required("stages", of: "the pipeline")
+            guard case .map(let entries) = node.content else { throw node.expected("a map of stages by name") }
+            guard !entries.isEmpty else {
+                throw MLOpsError(.usage, "`stages` is empty", hint: "add a stage", at: node.location)
             }
-            return entries.entries
+            return entries
         }.map { entries in stages = entries.compactMap { stage($0) } }
         return PipelineSpec(file: file, digest: digest, name: name ?? "", params: params, stages: stages)
     }
@@ -78,7 +83,13 @@ struct PipelineSpecReader {
     private mutating func stage(_ entry: YAMLEntry) -> StageSpec? {
         let at = entry.keyLocation
         guard let name = diagnostics.attempt({ try PipelineSpecReader.name(entry.key, of: "stage", at: at) }),
-            let map = diagnostics.attempt({ try entry.value.map() })
+            let map = diagnostics.attempt({
+                guard case .map(let entries) = entry.value.content else {
+                    throw entry.value.expected(
+                        "a map for stage `\(entry.key)`", hint: "write `\(entry.key): { run: [program, argument] }`")
+                }
+                return YAMLMap(entries: entries, location: entry.value.location)
+            })
         else { return nil }
         if StageSpec.reservedNames.contains(name) {
             diagnostics.add(
@@ -91,11 +102,11 @@ struct PipelineSpecReader {
         stage.with = map.value("with")
         stage.timeout = map.value("timeout")
         stage.uses = map.value("uses").flatMap { text($0) }
-        stage.params = texts(map.value("params"))
-        stage.needs = texts(map.value("needs"))
-        stage.deps = nodes(map.value("deps"))
-        stage.outs = nodes(map.value("outs"))
-        stage.metrics = nodes(map.value("metrics"))
+        stage.params = texts(map.value("params"), "names of parameters")
+        stage.needs = texts(map.value("needs"), "stages")
+        stage.deps = nodes(map.value("deps"), "paths")
+        stage.outs = nodes(map.value("outs"), "paths")
+        stage.metrics = nodes(map.value("metrics"), "paths")
         stage.env = environment(map.value("env"))
         checkAction(stage)
         return stage
@@ -145,11 +156,16 @@ struct PipelineSpecReader {
         diagnostics.attempt { LocatedText(text: try node.string(), location: node.location) }
     }
 
-    private mutating func nodes(_ node: YAMLNode?) -> [YAMLNode] {
-        node.flatMap { node in diagnostics.attempt { try node.list() } } ?? []
+    private mutating func nodes(_ node: YAMLNode?, _ what: String) -> [YAMLNode] {
+        guard let node else { return [] }
+        if case .list(let items) = node.content { return items }
+        diagnostics.add(node.expected("a list of \(what)", hint: "write `[…]` around it, or each behind a `- `"))
+        return []
     }
 
-    private mutating func texts(_ node: YAMLNode?) -> [LocatedText] { nodes(node).compactMap { text($0) } }
+    private mutating func texts(_ node: YAMLNode?, _ what: String) -> [LocatedText] {
+        nodes(node, what).compactMap { text($0) }
+    }
 
     private mutating func environment(_ node: YAMLNode?) -> [EnvironmentSpec] {
         var variables: [EnvironmentSpec] = []

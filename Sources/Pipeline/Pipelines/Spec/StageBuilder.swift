@@ -23,13 +23,25 @@ struct StageBuilder {
 
     /// The stages without those whose errors leave nothing to run.
     mutating func stages() -> [Stage] {
-        let drafts = spec.stages.compactMap { draft($0) }
+        var drafts: [Draft] = []
+        for stage in spec.stages {
+            if let draft = draft(stage) { drafts.append(draft) } else { checkRest(of: stage) }
+        }
         let outlines = drafts.map { draft in
             var uses: String?
             if case .step(let name, _) = draft.action { uses = name }
             return StageOutline(name: draft.spec.name, uses: uses, with: draft.with)
         }
         return drafts.compactMap { stage(of: $0, outlines) }
+    }
+
+    /// Collects the errors in the other keys of a stage whose action is wrong already.
+    private mutating func checkRest(of spec: StageSpec) {
+        var used: Set<String> = []
+        for nodes in [spec.deps, spec.outs, spec.metrics] { _ = paths(nodes, &used) }
+        _ = environment(spec.env, &used)
+        _ = timeout(spec.timeout, &used)
+        _ = namedParameters(spec.params)
     }
 
     // MARK: Action and parameters of the step
@@ -73,9 +85,7 @@ struct StageBuilder {
         let outs = paths(spec.outs, &used)
         let metrics = paths(spec.metrics, &used)
         let environment = environment(spec.env, &used)
-        let timeout = spec.timeout.flatMap { node in
-            diagnostics.attempt { try StageBuilder.timeout(interpolation.resolve(node, used: &used)) }
-        }
+        let timeout = timeout(spec.timeout, &used)
         let params = namedParameters(spec.params)
         guard let plan = plan(draft, outlines, deps: deps, outs: outs, metrics: metrics) else { return nil }
         let at = spec.uses?.location ?? spec.location
@@ -165,7 +175,12 @@ struct StageBuilder {
         }
     }
 
-    private static func timeout(_ node: YAMLNode) throws -> Duration {
+    private mutating func timeout(_ node: YAMLNode?, _ used: inout Set<String>) -> Duration? {
+        guard let node else { return nil }
+        return diagnostics.attempt { try StageBuilder.duration(interpolation.resolve(node, used: &used)) }
+    }
+
+    private static func duration(_ node: YAMLNode) throws -> Duration {
         let hint = "write a number and a unit: `90s`, `10m`, `1h30m`"
         let text = try node.scalarText("a duration")
         guard text.utf8.first.map({ (0x30...0x39).contains($0) }) ?? false, let timeout = Duration(parsing: text),

@@ -47,14 +47,17 @@ package struct StageGraph: Sendable {
 struct StageGraphBuilder {
     private let stages: [Stage]
     private let indexByName: [String: Int]
+    private let names: Set<String>
     private(set) var diagnostics = Diagnostics()
     /// Who writes a path.
     private var writers: [String: Int] = [:]
     /// Who writes something below a folder.
     private var writersBelow: [String: [(stage: Int, path: String)]] = [:]
 
-    init(_ stages: [Stage]) {
+    /// - Parameter names: of all stages of the file, those left out of `stages` for their errors as well.
+    init(_ stages: [Stage], names: [String]) {
         self.stages = stages
+        self.names = Set(names)
         indexByName = Dictionary(stages.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { $1 })
     }
 
@@ -141,6 +144,7 @@ struct StageGraphBuilder {
     private mutating func addNeed(_ need: LocatedName, of stage: Int, to reasons: inout [Int: [Int: StageGraph.Reason]])
     {
         guard let other = indexByName[need.name] else {
+            if names.contains(need.name) { return }
             diagnostics.add(
                 MLOpsError(
                     .usage,

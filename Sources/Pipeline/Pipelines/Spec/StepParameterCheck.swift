@@ -11,8 +11,10 @@ struct StepParameterCheck {
         let location = node?.location ?? stage.uses?.location ?? stage.location
         var map = YAMLMap(entries: [], location: location)
         if let node, !node.isNull {
-            guard let given = diagnostics.attempt({ try node.map() }) else { return ([:], diagnostics.errors) }
-            map = given
+            guard case .map(let entries) = node.content else {
+                return ([:], [node.expected("a map of parameters of step `\(step.name)`")])
+            }
+            map.entries = entries
         }
         diagnostics.add(map.unknownKeys(step.parameters.map(\.name), of: "`with` of step `\(step.name)`"))
         var with: [String: JSONValue] = [:]

@@ -198,6 +198,10 @@ struct YAMLComposer {
     private func syntaxError(_ parser: yaml_parser_t, _ bytes: UnsafeBufferPointer<UInt8>) -> MLOpsError {
         let problem = parser.problem.map { String(cString: $0) } ?? "the document cannot be read"
         let context = parser.context.map { String(cString: $0) + ": " } ?? ""
+        if problem.contains("nesting level") {
+            return MLOpsError(
+                .usage, "lists and maps are nested deeper than \(limits.depth)", at: location(parser.mark))
+        }
         let place = location(parser.problem_mark)
         let line = bytes.split(separator: 0x0A, omittingEmptySubsequences: false).dropFirst(place.line - 1).first
         var hint: String?

@@ -1,0 +1,116 @@
+import Basics
+import Testing
+
+@testable import Pipelines
+
+struct SchedulerTests {
+    /// Stages 0…; each pair is (from, to).
+    private func scheduler(
+        _ count: Int, _ edges: [(Int, Int)], width: Int = 8, keepsGoing: Bool = false, selected: Set<Int>? = nil
+    ) -> Scheduler {
+        var upstream = [[Int]](repeating: [], count: count)
+        var downstream = upstream
+        for (from, to) in edges {
+            upstream[to].append(from)
+            downstream[from].append(to)
+        }
+        let graph = StageGraph(
+            names: (0..<count).map { "s\($0)" }, edges: [], upstream: upstream, downstream: downstream,
+            order: Array(0..<count))
+        return Scheduler(
+            graph: graph, selected: selected ?? Set(0..<count), width: width, keepsGoing: keepsGoing)
+    }
+
+    @Test func aStageStartsWhenAllThatItWaitsForSucceeded() {
+        var scheduler = scheduler(4, [(0, 2), (1, 2), (2, 3)])
+        #expect(scheduler.begin() == [.start(0), .start(1)])
+        #expect(scheduler.handle(.finished(1, .succeeded)) == [])
+        #expect(scheduler.handle(.finished(0, .succeeded)) == [.start(2)])
+        #expect(scheduler.handle(.finished(2, .succeeded)) == [.start(3)])
+        #expect(!scheduler.isDone)
+        #expect(scheduler.handle(.finished(3, .succeeded)) == [])
+        #expect(scheduler.isDone)
+    }
+
+    @Test func noMoreThanTheWidthRunAndTheFirstOfTheFileGoFirst() {
+        var scheduler = scheduler(5, [], width: 2)
+        #expect(scheduler.begin() == [.start(0), .start(1)])
+        #expect(scheduler.handle(.finished(1, .succeeded)) == [.start(2)])
+        #expect(scheduler.handle(.finished(0, .succeeded)) == [.start(3)])
+    }
+
+    @Test func aFailureSkipsWhatWaitsForItAndStopsTheRest() {
+        var scheduler = scheduler(5, [(0, 1), (1, 2)], width: 2)
+        #expect(scheduler.begin() == [.start(0), .start(3)])
+        #expect(
+            scheduler.handle(.finished(0, .failed)) == [
+                .skip(1, .upstream(0)), .skip(2, .upstream(1)), .skip(4, .stopped(after: 0)),
+            ])
+        #expect(!scheduler.isDone, "a stage that runs is waited for")
+        #expect(scheduler.handle(.finished(3, .succeeded)) == [])
+        #expect(scheduler.isDone)
+    }
+
+    @Test func keepingGoingRunsWhatDoesNotWaitForTheFailure() {
+        var scheduler = scheduler(4, [(0, 1), (2, 3)], width: 1, keepsGoing: true)
+        _ = scheduler.begin()
+        #expect(scheduler.handle(.finished(0, .failed)) == [.skip(1, .upstream(0)), .start(2)])
+        #expect(scheduler.handle(.finished(2, .succeeded)) == [.start(3)])
+    }
+
+    @Test func aRefusalSkipsOnlyWhatWaitsForIt() {
+        var scheduler = scheduler(4, [(0, 1), (2, 3)], width: 1)
+        _ = scheduler.begin()
+        #expect(scheduler.handle(.finished(0, .refused)) == [.skip(1, .upstream(0)), .start(2)])
+        #expect(scheduler.states[0] == .refused)
+    }
+
+    @Test func anInterruptionStartsNothingMore() {
+        var scheduler = scheduler(3, [(0, 2)], width: 1)
+        _ = scheduler.begin()
+        #expect(scheduler.handle(.interrupt) == [.skip(1, .interrupted), .skip(2, .interrupted)])
+        #expect(scheduler.handle(.finished(0, .interrupted)) == [])
+        #expect(scheduler.isDone)
+    }
+
+    @Test func stagesThatWereNotChosenCountAsDone() {
+        var scheduler = scheduler(3, [(0, 1), (1, 2)], selected: [2])
+        #expect(scheduler.begin() == [.start(2)])
+    }
+
+    @Test func anyOrderOfEndingsEndsEveryStageOnce() {
+        for seed in 0..<200 as Range<UInt64> {
+            var random = Philox(seed: seed)
+            let count = 2 + random.nextIndex(below: 20)
+            let edges = (0..<count * 2).compactMap { _ -> (Int, Int)? in
+                let (a, b) = (random.nextIndex(below: count), random.nextIndex(below: count))
+                return a < b ? (a, b) : nil
+            }
+            let unique = Dictionary(edges.map { ("\($0.0)-\($0.1)", $0) }, uniquingKeysWith: { $1 }).values
+            var scheduler = scheduler(
+                count, Array(unique), width: 1 + random.nextIndex(below: 4), keepsGoing: random.nextIndex(below: 2) == 0
+            )
+            var running: [Int] = []
+            var ended: Set<Int> = []
+            func apply(_ actions: [Scheduler.Action]) {
+                for action in actions {
+                    switch action {
+                    case .start(let stage):
+                        #expect(!ended.contains(stage), "seed \(seed)")
+                        running.append(stage)
+                    case .skip(let stage, _): #expect(ended.insert(stage).inserted, "seed \(seed)")
+                    }
+                }
+            }
+            apply(scheduler.begin())
+            while !running.isEmpty {
+                let stage = running.remove(at: random.nextIndex(below: running.count))
+                #expect(ended.insert(stage).inserted, "seed \(seed)")
+                let outcome: Scheduler.Outcome = [.succeeded, .succeeded, .succeeded, .failed, .refused][
+                    random.nextIndex(below: 5)]
+                apply(scheduler.handle(.finished(stage, outcome)))
+            }
+            #expect(scheduler.isDone && ended.count == count, "seed \(seed)")
+        }
+    }
+}
