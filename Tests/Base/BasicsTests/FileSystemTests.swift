@@ -7,9 +7,9 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.write("file", "old")
         for point in ["file.write", "file.fsync", "file.rename"] {
-            try Failpoint.arm("\(point):1:enospc")
-            #expect(throws: MLOpsError.self, "at \(point)") { try FileSystem.replace(path, with: Array("new".utf8)) }
-            Failpoint.disarm()
+            #expect(throws: MLOpsError.self, "at \(point)") {
+                try Failpoint.within("\(point):1:enospc") { try FileSystem.replace(path, with: Array("new".utf8)) }
+            }
             #expect(try FileSystem.readText(path) == "old")
             #expect(try FileSystem.list(folder.path) == ["file"], "no temporary is left after \(point)")
         }
@@ -19,9 +19,9 @@ import Testing
 
     @Test func aFullDiskHasItsOwnExitCode() throws {
         let folder = try TemporaryFolder()
-        try Failpoint.arm("file.write:1:enospc")
-        defer { Failpoint.disarm() }
-        #expect { try FileSystem.replace(folder("x"), with: [1]) } throws: {
+        #expect {
+            try Failpoint.within("file.write:1:enospc") { try FileSystem.replace(folder("x"), with: [1]) }
+        } throws: {
             ($0 as? MLOpsError)?.exitCode == 5 && "\($0)".contains("disk is full")
         }
     }
