@@ -51,15 +51,4 @@ import Testing
         #expect(throws: MLOpsError.self) { try parse(String(repeating: "[", count: 100_000)) }
         _ = try parse(String(repeating: "[", count: 500) + String(repeating: "]", count: 500))
     }
-
-    @Test func aBufferFillsWithTheWordsThatDrawsGive() {
-        var drawn = Philox(seed: 5)
-        var filled = drawn
-        _ = drawn.nextWord()
-        _ = filled.nextWord()
-        var words = [UInt32](repeating: 0, count: 11)
-        words.withUnsafeMutableBufferPointer { filled.fill($0) }
-        #expect(words == (0..<11).map { _ in drawn.nextWord() })
-        #expect(filled.nextWord() == drawn.nextWord())
-    }
 }

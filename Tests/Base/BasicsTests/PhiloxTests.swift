@@ -30,4 +30,15 @@ import Testing
         #expect(draw("a") == draw("a"))
         #expect(draw("a") != draw("b"))
     }
+
+    @Test(arguments: 0...9, 0...5)
+    func aBufferFillsWithTheWordsThatDrawsGive(_ count: Int, _ before: Int) {
+        var drawn = Philox(seed: 5)
+        for _ in 0..<before { _ = drawn.nextWord() }
+        var filled = drawn
+        var words = [UInt32](repeating: 0, count: count)
+        words.withUnsafeMutableBufferPointer { filled.fill($0) }
+        #expect(words == (0..<count).map { _ in drawn.nextWord() })
+        #expect(filled.nextWord() == drawn.nextWord())
+    }
 }
