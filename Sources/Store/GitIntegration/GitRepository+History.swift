@@ -144,9 +144,9 @@ private struct CommitQueue {
 
     mutating func insert(_ id: git_oid, _ repository: OpaquePointer) throws {
         var id = id
-        guard seen.insert(gitText(&id)).inserted else { return }
+        guard seen.insert(LibGit2.hex(&id)).inserted else { return }
         var commit: OpaquePointer?
-        try LibGit2.check(git_commit_lookup(&commit, repository, &id), "read commit \(gitText(&id))")
+        try LibGit2.check(git_commit_lookup(&commit, repository, &id), "read commit \(LibGit2.hex(&id))")
         guard let commit else { return }
         let time = git_commit_time(commit)
         let position = commits.firstIndex { $0.time >= time } ?? commits.endIndex

@@ -62,37 +62,39 @@ package final class GitRepository: Sendable {
     /// nil where there simply is no repository, the reason for everything else.
     private static func explainFailedOpening(_ code: Int32, _ path: String) throws -> GitRepository? {
         let message = LibGit2.lastMessage
+        let entry = try nearestGitEntry(above: path)
+        let root = entry?.folder ?? path
         // libgit2 1.5 gives "not found" for a foreign owner if no `safe.directory` is configured at all.
         if code == GIT_EOWNER.rawValue || message.contains("safe.directory") || message.contains("not owned") {
             throw MLOpsError(
-                .notAllowed, "the git repository around `\(path)` belongs to another user",
-                hint: "if you trust it, run `git config --global --add safe.directory \(FileSystem.absolute(path))`")
+                .notAllowed, "the git repository `\(root)` belongs to another user",
+                hint: "if you trust it, run `git config --global --add safe.directory \(root)`")
         }
         if message.contains("extensions.objectformat") {
             throw MLOpsError(
-                .failed, "the git repository around `\(path)` uses SHA-256 objects, which libgit2 cannot read",
+                .failed, "the git repository `\(root)` uses SHA-256 objects, which libgit2 cannot read",
                 hint: "use a repository made with `git init --object-format=sha1`, which is git's default")
         }
         if message.contains("unsupported extension") {
             throw MLOpsError(
-                .failed, "the git repository around `\(path)` cannot be read: \(printable(message))",
+                .failed, "the git repository `\(root)` cannot be read: \(printable(message))",
                 hint: "see `git config --local --get-regexp '^extensions'`")
         }
         // For a `.git` file that leads nowhere, such as that of a removed worktree, libgit2 just finds nothing.
-        guard code == GIT_ENOTFOUND.rawValue, try !hasGitFile(above: path) else {
+        guard code == GIT_ENOTFOUND.rawValue, entry?.isFile != true else {
             throw MLOpsError(
-                .failed, "the git repository around `\(path)` cannot be opened: \(printable(message))",
-                hint: "run `git -C \(path) status` to see what git says")
+                .failed, "the git repository `\(root)` cannot be opened: \(printable(message))",
+                hint: "run `git -C \(root) status` to see what git says")
         }
         return nil
     }
 
-    /// Whether `path` or a folder above it has a file `.git`.
-    private static func hasGitFile(above path: String) throws -> Bool {
+    /// The nearest folder from `path` upwards that holds a `.git`, and whether that is a file.
+    private static func nearestGitEntry(above path: String) throws -> (folder: String, isFile: Bool)? {
         var folder = FileSystem.absolute(path)
         while true {
-            if try FileStatus.of(FileSystem.join(folder, ".git"))?.kind == .file { return true }
-            if folder == "/" { return false }
+            if let status = try FileStatus.of(FileSystem.join(folder, ".git")) { return (folder, status.kind == .file) }
+            if folder == "/" { return nil }
             folder = FileSystem.parent(of: folder)
         }
     }
@@ -107,12 +109,12 @@ package final class GitRepository: Sendable {
     /// - Throws: kind `.usage` if an absolute path lies outside.
     func relative(_ path: String) throws -> String {
         guard path.hasPrefix("/") else { return path == "." ? "" : path }
-        let resolvedFolder = FileSystem.resolved(FileSystem.parent(of: path))
-        for candidate in [path, resolvedFolder.map { FileSystem.join($0, FileSystem.name(of: path)) }].compactMap(
-            \.self)
-        {
+        let folder = FileSystem.resolved(FileSystem.parent(of: path)) ?? "/"
+        for candidate in [path, FileSystem.join(folder, FileSystem.name(of: path))] {
             if candidate == workingTree { return "" }
-            if candidate.hasPrefix(workingTree + "/") { return String(candidate.dropFirst(workingTree.utf8.count + 1)) }
+            if candidate.hasPrefix(workingTree + "/") {
+                return String(decoding: candidate.utf8.dropFirst(workingTree.utf8.count + 1), as: UTF8.self)
+            }
         }
         throw MLOpsError(.usage, "`\(path)` lies outside the git repository `\(workingTree)`")
     }

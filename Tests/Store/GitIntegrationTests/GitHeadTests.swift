@@ -85,11 +85,12 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "only root can give a folder away"))
-    func aRepositoryOfAnotherUserIsRefusedUntilItIsTrusted() throws {
+    func aRepositoryOfAnotherUserIsRefusedWithTheCommandThatTrustsIt() throws {
         let scratch = try ScratchRepository()
         try scratch.commit("a.txt", "1")
         for path in [scratch.path, scratch(".git")] { #expect(chown(path, 65534, 65534) == 0) }
-        let error = #expect(throws: MLOpsError.self) { _ = try GitRepository.discover(from: scratch.path) }
+        try scratch.write("below/b.txt", "1")
+        let error = #expect(throws: MLOpsError.self) { _ = try GitRepository.discover(from: scratch("below")) }
         #expect(error?.kind == .notAllowed)
         #expect(error?.message.contains("belongs to another user") == true)
         #expect(error?.hint?.contains("safe.directory \(scratch.path)") == true)

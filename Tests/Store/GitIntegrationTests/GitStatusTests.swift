@@ -53,6 +53,16 @@ import Testing
         #expect(throws: MLOpsError.self) { try repository.isTracked("/etc/passwd") }
     }
 
+    @Test func absolutePathsWorkBelowAFolderWithAccents() throws {
+        let scratch = try ScratchRepository()
+        try scratch.git("init", "-q", "../Überñ/é")
+        try scratch.folder.write("Überñ/é/.gitignore", "/a.bin\n")
+        let tree = scratch.folder("Überñ/é")
+        let repository = try #require(try GitRepository.discover(from: tree))
+        #expect(try repository.isIgnored(tree + "/a.bin"))
+        #expect(try !repository.isIgnored(tree + "/b/a.bin"))
+    }
+
     @Test func ignoresWhatGitIgnores() throws {
         let scratch = try ScratchRepository()
         try scratch.write(".gitignore", "*.bin\n!keep.bin\n/build\nlogs/\n**/cache/**\n\\#odd\nspace\\ \n")

@@ -23,4 +23,14 @@ enum LibGit2 {
         guard code < 0 else { return }
         throw MLOpsError(.failed, "git cannot \(action()): \(printable(lastMessage))")
     }
+
+    /// `id` as 40 hex digits; empty for no id.
+    static func hex(_ id: UnsafePointer<git_oid>?) -> String {
+        guard let id else { return "" }
+        let count = Int(GIT_OID_HEXSZ)
+        return String(unsafeUninitializedCapacity: count) { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { _ = git_oid_fmt($0.baseAddress, id) }
+            return count
+        }
+    }
 }
