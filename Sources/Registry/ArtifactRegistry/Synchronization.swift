@@ -57,8 +57,12 @@ private struct SyncRound {
     let commonCount: Int
     /// The shared events after these.
     let newShared: [StoredEvent]
+    /// Those of them that are not our own, sent by an earlier call.
+    let foreign: [StoredEvent]
     /// The fold of all shared events.
     var history: ArtifactHistory
+
+    var localOnly: ArraySlice<StoredEvent> { localEvents[commonCount...] }
 
     init(local: DirectoryEventLog, shared: any EventLog, artifact: ArtifactName) async throws {
         self.local = local
@@ -71,6 +75,8 @@ private struct SyncRound {
         let sharedCount = try await shared.eventCount(of: artifact)
         commonCount = try await SyncRound.commonCount(localEvents, shared, artifact, sharedCount)
         newShared = commonCount == sharedCount ? [] : try await shared.load(artifact, commonCount + 1...sharedCount)
+        let localIDs = Set(localEvents[commonCount...].map(\.event.id))
+        foreign = newShared.filter { !localIDs.contains($0.event.id) }
         history = try ArtifactHistory(artifact: artifact, events: Array(localEvents[..<commonCount]), log: local)
         for event in newShared {
             try history.append(event, location: shared.location(of: artifact, number: event.event.number))
@@ -97,7 +103,6 @@ private struct SyncRound {
     /// Brings both logs to agree; false if someone changed one meanwhile and another round is needed.
     mutating func finish(_ direction: SyncDirection, _ report: inout SyncReport) async throws -> Bool {
         let sharedIDs = Set(newShared.map(\.event.id))
-        let localOnly = localEvents[commonCount...]
         let unsent = localOnly.filter { !sharedIDs.contains($0.event.id) }
         if direction == .receive, !unsent.isEmpty {
             if newShared.isEmpty { return true }
@@ -108,23 +113,18 @@ private struct SyncRound {
         }
         report.renumbered = [:]
         report.dropped = []
-        let added = try await send(Array(localOnly), unsent: unsent, &report)
-        guard let added else { return false }
+        guard let added = try await send(unsent, &report) else { return false }
         let tail = newShared + added
         if tail.map(\.digest) == localOnly.map(\.digest) { return true }
         let isReplaced = try await local.replaceTail(
             of: artifact, after: commonCount, through: localEvents.count, by: tail)
-        if isReplaced {
-            report.received += newShared.count { event in !localOnly.contains { $0.event.id == event.event.id } }
-        }
+        if isReplaced { report.received = foreign.count }
         return isReplaced
     }
 
     /// Appends the unsent local events to the shared log, rewritten to follow it; nil if someone else was faster.
-    private mutating func send(
-        _ localOnly: [StoredEvent], unsent: [StoredEvent], _ report: inout SyncReport
-    ) async throws -> [StoredEvent]? {
-        var rebase = Rebase(others: newShared.filter { event in !localOnly.contains { $0.event.id == event.event.id } })
+    private mutating func send(_ unsent: [StoredEvent], _ report: inout SyncReport) async throws -> [StoredEvent]? {
+        var rebase = Rebase(others: foreign)
         rebase.noteNumbers(of: localOnly, sentAs: newShared)
         var added: [StoredEvent] = []
         for stored in unsent {
@@ -157,7 +157,7 @@ private struct Rebase {
     init(others: [StoredEvent]) { movedAliases = Set(others.compactMap(\.event.body.movedAlias)) }
 
     /// Learns the numbers of versions that an earlier, stopped call sent already.
-    mutating func noteNumbers(of localOnly: [StoredEvent], sentAs shared: [StoredEvent]) {
+    mutating func noteNumbers(of localOnly: some Sequence<StoredEvent>, sentAs shared: [StoredEvent]) {
         let sharedByID = Dictionary(
             shared.map { ($0.event.id, $0.event.body) }, uniquingKeysWith: { first, _ in first })
         for stored in localOnly {
@@ -175,6 +175,9 @@ private struct Rebase {
             let new = history.versions.count + 1
             newNumbers[record.version] = new
             record.version = new
+            for index in record.parents.indices where record.parents[index].artifact == event.artifact {
+                record.parents[index].version = record.parents[index].version.map(number)
+            }
             return .published(record)
         case .promoted(var promotion):
             promotion.version = number(promotion.version)
