@@ -129,8 +129,8 @@ let package = Package(
         .module(
             "Training", in: "App",
             uses: [
-                "Basics", "Workspaces", "Pipelines", "Audits", "Gates", "Tensors", "NeuralNets", "Datasets", "ModelZoo",
-                "Quantization", "Interchange", "Inference",
+                "Basics", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits", "Gates", "Datasets",
+                "ModelZoo", "Quantization", "Interchange", "Inference",
             ]),
 
         // MARK: CLI
@@ -140,7 +140,8 @@ let package = Package(
         .module(
             "MLOpsCommands", in: "CLI",
             uses: [
-                "Basics", "Workspaces", "Training", "Pipelines", "TerminalOutput",
+                "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes", "ContentStorage",
+                "TerminalOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(

@@ -95,6 +95,13 @@ extension DatasetDescription {
                 .notFound, "`\(folder)` holds no `\(DatasetDescription.fileName)`, so it is no dataset",
                 hint: "name a dataset folder, or make one with the `import` step")
         }
+        try self.init(file: path)
+    }
+
+    /// Reads and checks the description in the file at `path`.
+    ///
+    /// - Throws: kind `.usage` naming the file and the key that is wrong.
+    package init(file path: String) throws {
         let json = try JSONValue(parsing: try FileSystem.read(path), source: path)
         try DatasetDescription.rejectUnknownKeys(in: json, path: path)
         do {

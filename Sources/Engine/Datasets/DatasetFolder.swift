@@ -11,6 +11,12 @@ package struct DatasetFolder: Sendable {
         description = try DatasetDescription(folder: path)
     }
 
+    /// A folder whose description lies elsewhere; it must have been checked.
+    package init(_ path: String, description: DatasetDescription) {
+        self.path = path
+        self.description = description
+    }
+
     /// The table of a tabular split.
     package func table(_ split: String) throws -> TabularTable {
         let files = try files(of: split).files ?? []

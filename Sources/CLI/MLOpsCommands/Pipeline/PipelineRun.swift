@@ -1,0 +1,61 @@
+internal import ArgumentParser
+internal import Basics
+internal import Pipelines
+internal import TerminalOutput
+internal import Training
+internal import Workspaces
+
+struct PipelineRun: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a pipeline; what is known already comes from the cache",
+        discussion: """
+            A stage runs if anything that it depends on has changed: its files, its parameters, its command. Stages that
+            do not depend on each other run at the same time. Ends with 4 if a gate refuses.
+
+            Examples:
+              mlops pipeline run pipelines/census.yaml
+              mlops pipeline run pipelines/census.yaml --set train.epochs=10
+              mlops pipeline run pipelines/census.yaml --stage test --explain
+            """)
+
+    @OptionGroup var pipeline: PipelineOptions
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Stages at a time; one for each processor by default.", valueName: "count"))
+    var jobs: Int?
+
+    @Option(
+        name: .customLong("stage"),
+        help: ArgumentHelp("Run only this stage and what it needs; may be given several times.", valueName: "name"))
+    var stages: [String] = []
+
+    @Flag(help: "Go on with stages that do not depend on a failed one.")
+    var keepGoing = false
+
+    @Flag(help: "Run stages although nothing has changed.")
+    var force = false
+
+    @Flag(help: "Say for each stage why it runs.")
+    var explain = false
+
+    @OptionGroup var global: GlobalOptions
+
+    func validate() throws {
+        if let jobs, !(1...1024).contains(jobs) { throw ValidationError("--jobs \(jobs) is not in 1...1024") }
+    }
+
+    func perform(_ console: Console) async throws {
+        let workspace = try global.openWorkspace()
+        let loaded = try workspace.loadPipeline(
+            pipeline.file, from: global.workingDirectory, overrides: pipeline.overrides, steps: .builtIn(workspace))
+        var options = RunOptions(jobs: jobs ?? GlobalOptions.processorCount)
+        options.stages = stages
+        options.keepsGoing = keepGoing
+        options.isForced = force
+        let display = RunDisplay(console: console, explains: explain)
+        let report = try await workspace.run(loaded, options: options) { display.show($0) }
+        if !global.json { try console.report(RunSummary(report: report)) }
+        if let error = report.error { throw error }
+    }
+}

@@ -1,0 +1,98 @@
+import Basics
+import Testing
+
+/// Pipelines of commands, as people run them.
+@Suite struct PipelineTests {
+    private func project(_ spec: String) throws -> Project {
+        let project = try Project()
+        try project.folder.write("pipelines/p.yaml", spec)
+        return project
+    }
+
+    private static let chain = """
+        version: 1
+        name: chain
+        params: [params.yaml]
+        stages:
+          first:
+            run: sh -c 'echo ${params.first} > one.txt; echo ran >> first.log'
+            outs: [one.txt]
+          second:
+            run: sh -c 'cat one.txt > two.txt; echo ${params.second} >> two.txt; echo ran >> second.log'
+            deps: [one.txt]
+            outs: [two.txt]
+        """
+
+    @Test func aSecondRunIsAllCacheHitsAndAParameterRerunsOnlyWhatNeedsIt() throws {
+        let project = try project(PipelineTests.chain)
+        try project.folder.write("params.yaml", "first: 1\nsecond: 2\n")
+        try project.mlops("pipeline", "run", "pipelines/p.yaml").expectSuccess()
+        let again = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        #expect(again.output.contains("0 ran, 2 cached"), "\(again.all)")
+        let changed = try project.mlops("pipeline", "run", "pipelines/p.yaml", "--set", "second=3")
+        #expect(changed.output.contains("1 ran, 1 cached"), "\(changed.all)")
+        #expect(try FileSystem.readText(project.folder("first.log")) == "ran\n")
+        #expect(try FileSystem.readText(project.folder("second.log")) == "ran\nran\n")
+        let back = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        #expect(back.output.contains("0 ran, 2 cached"), "what was made before comes back from the store: \(back.all)")
+        #expect(try FileSystem.readText(project.folder("two.txt")) == "1\n2\n")
+    }
+
+    @Test func aLostOutputIsRestoredWithoutRunning() throws {
+        let project = try project(PipelineTests.chain)
+        try project.folder.write("params.yaml", "first: 1\nsecond: 2\n")
+        try project.mlops("pipeline", "run", "pipelines/p.yaml").expectSuccess()
+        try FileSystem.removeFile(project.folder("one.txt"))
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        #expect(result.output.contains("0 ran, 2 cached"), "\(result.all)")
+        #expect(try FileSystem.readText(project.folder("one.txt")) == "1\n")
+    }
+
+    @Test func aGateThatRefusesEndsWithFourAndStopsWhatNeedsIt() throws {
+        let project = try project(
+            """
+            version: 1
+            name: gated
+            stages:
+              test:
+                run: sh -c 'echo "{\\"accuracy\\":0.8}" > test.json'
+                metrics: [test.json]
+              gate:
+                uses: gate
+                with:
+                  rules: [{ metric: test.accuracy, min: 0.99 }]
+                  report: gate.json
+              after:
+                run: touch promoted
+                needs: [gate]
+                outs: [promoted]
+            """)
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        #expect(result.exitCode == 4, "\(result.all)")
+        #expect(result.error.contains("test.accuracy") && result.error.contains("0.8") && result.error.contains("0.99"))
+        #expect(!FileSystem.exists(project.folder("promoted")))
+        let report = try JSONValue(parsing: try project.folder.read("gate.json"), source: "gate.json")
+        #expect(report["passed"] == false)
+    }
+
+    @Test func statusGraphAndLintRunNothing() throws {
+        let project = try project(PipelineTests.chain)
+        try project.folder.write("params.yaml", "first: 1\nsecond: 2\n")
+        let status = try project.mlops("pipeline", "status", "pipelines/p.yaml")
+        #expect(status.exitCode == 0 && status.output.contains("would run  first"), "\(status.all)")
+        let graph = try project.mlops("pipeline", "graph", "pipelines/p.yaml", "--format", "mermaid")
+        #expect(graph.output.contains("first") && graph.output.contains("-->"), "\(graph.all)")
+        try project.mlops("pipeline", "lint", "pipelines/p.yaml").expectSuccess()
+        #expect(!FileSystem.exists(project.folder("one.txt")))
+    }
+
+    @Test func jsonIsOneEventALine() throws {
+        let project = try project(PipelineTests.chain)
+        try project.folder.write("params.yaml", "first: 1\nsecond: 2\n")
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml", "--json")
+        let events = try result.output.split(separator: "\n").map {
+            try JSONValue(parsing: Array($0.utf8), source: "line")["event"]?.string
+        }
+        #expect(events.first == "runStarted" && events.last == "runFinished", "\(result.all)")
+    }
+}

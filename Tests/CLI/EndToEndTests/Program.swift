@@ -1,0 +1,111 @@
+import Basics
+import Foundation
+import TestSupport
+
+/// The outcome of one program.
+struct ProgramResult: Sendable {
+    var exitCode: Int32
+    var output: String
+    var error: String
+
+    /// Both streams, for messages of failed tests.
+    var all: String { "exit \(exitCode)\n\(output)\(error)" }
+
+    /// The output as JSON.
+    func json() throws -> JSONValue { try JSONValue(parsing: Array(output.utf8), source: "standard output") }
+}
+
+/// The `mlops` that was built beside this test, as a user would start it.
+enum Program {
+    static var path: String {
+        get throws {
+            let tests = FileSystem.resolved("/proc/self/exe") ?? ""
+            // The tests run inside the bundle's own program or inside a helper of the toolchain.
+            let candidates = [
+                FileSystem.parent(of: tests) + "/mlops",
+                FileSystem.parent(of: CommandLine.arguments.first ?? "") + "/mlops",
+                Bundle.main.bundlePath + "/mlops", ".build/debug/mlops",
+            ]
+            guard let found = candidates.first(where: FileSystem.exists) else {
+                throw MLOpsError(.notFound, "mlops was not built beside the tests: \(candidates)")
+            }
+            return FileSystem.absolute(found)
+        }
+    }
+
+    /// Runs `mlops` with `arguments` in `folder`.
+    static func mlops(
+        _ arguments: [String], in folder: String, environment: [String: String] = [:]
+    ) throws -> ProgramResult {
+        try run(try path, arguments, in: folder, environment: environment)
+    }
+
+    /// Runs any program, found in PATH unless it has a slash.
+    @discardableResult
+    static func run(
+        _ program: String, _ arguments: [String], in folder: String, environment: [String: String] = [:]
+    ) throws -> ProgramResult {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program.contains("/") ? program : "/usr/bin/env")
+        process.arguments = program.contains("/") ? arguments : [program] + arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        var variables = ProcessInfo.processInfo.environment
+        variables["NO_COLOR"] = "1"
+        variables["HOME"] = folder
+        variables["GIT_CONFIG_GLOBAL"] = "/dev/null"
+        for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"] { variables[name] = "Test" }
+        for name in ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] { variables[name] = "test@example.org" }
+        process.environment = variables.merging(environment) { _, new in new }
+        // Files, not pipes: a pipe that nobody empties stops a talkative program.
+        let scratch = try TemporaryFolder()
+        let (output, error) = (scratch("output"), scratch("error"))
+        try FileSystem.replace(output, with: [])
+        try FileSystem.replace(error, with: [])
+        process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
+        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: error))
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        return ProgramResult(
+            exitCode: process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus,
+            output: try FileSystem.readText(output), error: try FileSystem.readText(error))
+    }
+}
+
+/// A git repository with an mlops project in it, for one test.
+struct Project {
+    let folder: TemporaryFolder
+
+    /// A repository with one commit, on which `mlops init` was run.
+    init() throws {
+        folder = try TemporaryFolder()
+        try git("init", "-q", "-b", "main")
+        try mlops("init").expectSuccess()
+        try commit("Start")
+    }
+
+    var path: String { folder.path }
+
+    @discardableResult
+    func git(_ arguments: String...) throws -> ProgramResult {
+        let result = try Program.run("git", arguments, in: folder.path)
+        try result.expectSuccess()
+        return result
+    }
+
+    func commit(_ message: String) throws {
+        try git("add", "-A")
+        try git("commit", "-q", "-m", message)
+    }
+
+    func mlops(_ arguments: String..., environment: [String: String] = [:]) throws -> ProgramResult {
+        try Program.mlops(arguments, in: folder.path, environment: environment)
+    }
+}
+
+extension ProgramResult {
+    /// Throws what the program printed unless it ended with 0.
+    func expectSuccess() throws {
+        if exitCode != 0 { throw MLOpsError(.failed, all) }
+    }
+}
