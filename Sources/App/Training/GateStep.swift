@@ -16,7 +16,9 @@ package struct GateStep: BuiltInStep {
 
     package let parameters = [
         StepParameter("rules", .list, required: true, "rules such as `{ metric: test.accuracy, min: 0.85 }`"),
-        StepParameter("report", .string, "where to write the verdicts, as JSON; written when it refuses, too"),
+        StepParameter(
+            "report", .string,
+            "where to write the verdicts, as JSON, by default `build/<pipeline>/<stage>.json`; written when it refuses, too"),
         StepParameter("seed", .int, default: 0, "of the bootstrap for rules with `confidence`"),
     ]
 
@@ -36,8 +38,10 @@ package struct GateStep: BuiltInStep {
                 hint: nearestName(to: unknown, among: stages).map { "did you mean `\($0)`?" })
         }
         // Energy is that of everything which makes what the gate is about: all stages before it.
+        // The verdicts are metrics: a version records them, a card shows them.
+        let report = settings.report?.description ?? "build/\(environment.pipeline)/\(stage).json"
         return StepPlan(
-            outs: settings.report.map { [$0.description] } ?? [], needs: named.filter { $0 != "energy" && $0 != stage },
+            metrics: [report], needs: named.filter { $0 != "energy" && $0 != stage },
             readsMetrics: true, readsEnergy: named.contains("energy"),
             external: try external(rules.compactMap(\.baseline)))
     }
@@ -58,13 +62,11 @@ package struct GateStep: BuiltInStep {
             baselines: try await workspace.baselines(of: rules))
         let report = evaluate(rules: rules, input: input, seed: settings.seed)
         for verdict in report.verdicts { context.log("\(verdict.passed ? "pass" : "FAIL")  \(verdict.reason)") }
-        let json = try JSONValue(encoding: report)
-        if let path = settings.report { try context.write(json.prettyText, to: path.description) }
-        try context.writeMetrics(json)
+        try context.writeMetrics(try JSONValue(encoding: report))
         guard report.passed else {
             throw MLOpsError(
                 .refused, "gate `\(context.stage)` refuses: \(report.failures.joined(separator: "; "))",
-                hint: settings.report.map { "all verdicts are in \($0)" })
+                hint: "all verdicts are in \(context.metricsPaths.joined(separator: ", "))")
         }
     }
 

@@ -71,7 +71,8 @@ struct MLOpsCommand: AsyncParsableCommand {
         } catch let code as ExitCode {
             return code.rawValue
         } catch {
-            if error is CleanExit || error is ValidationError { return explain(error, arguments) }
+            // A call of `--help`, and flags that a verb itself finds wrong, come out of running it.
+            if error is ValidationError || exitCode(for: error) == .success { return explain(error, arguments) }
             return console(for: command, arguments).error(error)
         }
     }
