@@ -9,6 +9,7 @@ extension ContentStore {
     ///
     /// - Throws: kind `.failed` if content would be lost that the store does not hold, and `force` is not set: nothing is
     ///   changed then. `.damaged` if the store lacks something, before anything is changed, or holds it broken.
+    @discardableResult
     package func checkout(
         _ root: ContentRoot, to path: String, options: CheckoutOptions = CheckoutOptions()
     ) async throws -> CheckoutReport {

@@ -57,6 +57,12 @@ package struct StoredObject: Hashable, Sendable {
     package var key: ObjectKey
     package var storedLength: Int
     package var plainLength: Int
+
+    package init(key: ObjectKey, storedLength: Int, plainLength: Int) {
+        self.key = key
+        self.storedLength = storedLength
+        self.plainLength = plainLength
+    }
 }
 
 /// A pack of this store.
@@ -73,6 +79,11 @@ package struct MissingContent: Hashable, Sendable {
     package var candidates: [ObjectKey]
     /// The plain bytes of the content, as far as they are known.
     package var byteCount: Int64
+
+    package init(candidates: [ObjectKey], byteCount: Int64) {
+        self.candidates = candidates
+        self.byteCount = byteCount
+    }
 }
 
 /// How many bytes of an object can be believed before it is read.

@@ -1,0 +1,168 @@
+import Basics
+import ContentStorage
+import Glibc
+import TestSupport
+import Testing
+
+@Suite struct WorkspaceTests {
+    private func error(_ body: () async throws -> some Any) async -> MLOpsError? {
+        do {
+            _ = try await body()
+            return nil
+        } catch { return error as? MLOpsError }
+    }
+
+    @Test func changesAreTold() async throws {
+        let project = try StoreFolder()
+        for name in ["a", "b", "sub/c"] { try project.folder.write("data/\(name)", name) }
+        let root = try await project.store.add(path: project.path("data")).root
+        try project.folder.write("data/b", "changed")
+        try project.folder.write("data/new/d", "d")
+        try FileSystem.removeFile(project.path("data/sub/c"))
+        let changes = try await project.store.compare(root, with: project.path("data"))
+        #expect(changes.map(\.path) == ["b", "new/d", "sub/c"])
+        #expect(changes.map(\.kind) == [.modified, .added, .deleted])
+        #expect(changes[0].newByteCount == 7)
+        try FileSystem.removeTree(project.path("data"))
+        #expect(
+            try await project.store.compare(root, with: project.path("data")).map(\.kind) == [
+                .deleted, .deleted, .deleted,
+            ])
+    }
+
+    @Test func aChangeInTheSameTickWithTheSameSizeIsSeen() async throws {
+        let project = try StoreFolder()
+        for round in 0..<30 {
+            try OpenFile(creating: project.path("f\(round)")).write(Array("aaaa".utf8))
+            let old = try await project.store.add(path: project.path("f\(round)")).root
+            let descriptor = open(project.path("f\(round)"), O_WRONLY)
+            _ = "bbbb".withCString { pwrite(descriptor, $0, 4, 0) }
+            close(descriptor)
+            #expect(try await project.store.compare(old, with: project.path("f\(round)")).count == 1)
+        }
+    }
+
+    @Test func aRestoredTimeDoesNotHideAChange() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("f", "aaaa")
+        let old = try await project.store.add(path: project.path("f")).root
+        var before = stat()
+        stat(project.path("f"), &before)
+        let descriptor = open(project.path("f"), O_WRONLY)
+        _ = "bbbb".withCString { pwrite(descriptor, $0, 4, 0) }
+        var times = [before.st_atim, before.st_mtim]
+        futimens(descriptor, &times)
+        close(descriptor)
+        #expect(try await project.store.compare(old, with: project.path("f")).count == 1)
+    }
+
+    @Test func contentThatIsStoredNowhereIsNotOverwritten() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("data/a", "one")
+        try project.folder.write("data/b", "two")
+        let root = try await project.store.add(path: project.path("data")).root
+        try project.folder.write("data/a", "precious")
+        try project.folder.write("data/extra", "also precious")
+        try FileSystem.removeFile(project.path("data/b"))
+        let refusal = await error { try await project.store.checkout(root, to: project.path("data")) }
+        #expect(refusal?.message.contains("`\(project.path("data"))/a`") == true)
+        #expect(refusal?.hint?.contains("--force") == true)
+        #expect(try project.folder.read("data/a") == Array("precious".utf8))
+        #expect(!FileSystem.exists(project.path("data/b")))
+
+        // Once it is stored, nothing is lost by overwriting it.
+        let kept = try await project.store.add(path: project.path("data")).root
+        try await project.store.checkout(root, to: project.path("data"))
+        #expect(!FileSystem.exists(project.path("data/extra")))
+        try await project.store.checkout(kept, to: project.path("data"))
+        #expect(try project.folder.read("data/extra") == Array("also precious".utf8))
+
+        try project.folder.write("data/a", "given up")
+        try await project.store.checkout(root, to: project.path("data"), options: CheckoutOptions(force: true))
+        #expect(try project.folder.read("data/a") == Array("one".utf8))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func pipesAreRefusedUnopened() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("data/a", "one")
+        let root = try await project.store.add(path: project.path("data")).root
+        mkfifo(project.path("data/pipe"), 0o644)
+        for path in ["data", "data/pipe"] {
+            let refusal = await error { try await project.store.add(path: project.path(path)) }
+            #expect(refusal?.kind == .usage)
+            #expect(refusal?.message.contains("pipe") == true)
+        }
+        // A pipe is not lost silently either.
+        let refusal = await error { try await project.store.checkout(root, to: project.path("data")) }
+        #expect(refusal?.message.contains("data/pipe") == true)
+    }
+
+    @Test func linksAreNotFollowedOutOfTheProject() async throws {
+        let project = try StoreFolder()
+        let outside = try TemporaryFolder()
+        try outside.write("secret", "do not touch")
+        try project.folder.write("data/a", "one")
+        let root = try await project.store.add(path: project.path("data")).root
+        symlink(outside.path, project.path("linked"))
+        for path in ["linked", "linked/sub"] {
+            #expect(await error { try await project.store.checkout(root, to: project.path(path)) }?.kind == .usage)
+        }
+        #expect(await error { try await project.store.add(path: project.path("linked/secret")) }?.kind == .usage)
+        #expect(try FileSystem.list(outside.path) == ["secret"])
+    }
+
+    @Test func reservedNamesAreRefused() async throws {
+        let project = try StoreFolder()
+        for name in [".git/config", ".mlops/x", "a\nb", ".GIT/config"] {
+            try project.folder.write("data/\(name)", "x")
+            #expect(await error { try await project.store.add(path: project.path("data")) }?.kind == .usage, "\(name)")
+            try FileSystem.removeTree(project.path("data"))
+        }
+    }
+
+    @Test func aFileThatChangesWhileItIsReadIsNoticed() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("f", StoreFolder.noise(30_000_000, seed: 1))
+        let path = project.path("f")
+        let writer = Task.detached {
+            let descriptor = open(path, O_WRONLY)
+            defer { close(descriptor) }
+            var value: UInt8 = 0
+            while !Task.isCancelled {
+                pwrite(descriptor, &value, 1, 29_000_000)
+                value &+= 1
+                usleep(500)
+            }
+        }
+        let refusal = await error { try await project.store.add(path: path) }
+        writer.cancel()
+        await writer.value
+        #expect(refusal?.message.contains("changed while it was read") == true)
+        #expect(try FileSystem.list(project.path(".mlops/store/packs")).filter { $0.hasSuffix("mlops-tmp") } == [])
+    }
+
+    @Test func twoAdditionsAtOnceBothSucceed() async throws {
+        let project = try StoreFolder()
+        for index in 0..<300 {
+            try project.folder.write("one/\(index)", StoreFolder.noise(3000, seed: UInt64(index)))
+            try project.folder.write("two/\(index)", StoreFolder.noise(3000, seed: UInt64(index + 150)))
+        }
+        // Two stores, as two processes have them.
+        let (first, second) = (try project.reopened(), try project.reopened())
+        async let one = first.add(path: project.path("one"))
+        async let two = second.add(path: project.path("two"))
+        let roots = [("datasets/one", try await one.root), ("datasets/two", try await two.root)]
+        let report = try await project.store.verify(roots: roots.map { (name: $0.0, root: $0.1) })
+        #expect(report.isClean)
+        for (name, root) in roots { #expect(try project.store.contains(root), "\(name)") }
+    }
+
+    @Test func aDeadCheckoutLeavesNothingThatCounts() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("data/a", "one")
+        let root = try await project.store.add(path: project.path("data")).root
+        try OpenFile(creating: project.path("data/.k3j2h.mlops-tmp")).write([1, 2, 3])
+        #expect(try await project.store.compare(root, with: project.path("data")) == [])
+        #expect(try await project.store.identify(path: project.path("data")) == root)
+    }
+}
