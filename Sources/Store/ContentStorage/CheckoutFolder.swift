@@ -141,7 +141,7 @@ final class FilePlacer {
     }
 
     /// Makes the link of `write`, whose target is `target`.
-    func placeLink(_ write: CheckoutPlan.Write, target: [UInt8]) throws {
+    func placeLink(_ write: CheckoutPlan.Write, target: [UInt8]) throws -> FileStatus? {
         let parent = try open(parentOf: write.path)
         let name = FileSystem.name(of: write.path)
         let display = FileSystem.join(parent.path, name)
@@ -152,6 +152,7 @@ final class FilePlacer {
         let hidden = write.replaces ? FileSystem.name(of: FileSystem.temporaryPath(beside: "x")) : name
         if symlinkat(text, parent.descriptor, hidden) != 0 { throw appeared(display, errno) }
         if write.replaces { try rename(hidden, to: name, in: parent, display: display) }
+        return try FileStatus.of(name, in: parent.descriptor)
     }
 
     private func rename(_ hidden: String, to name: String, in parent: OpenFile, display: String) throws {

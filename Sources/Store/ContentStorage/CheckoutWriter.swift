@@ -123,8 +123,7 @@ struct CheckoutWriter: Sendable {
                 ObjectKey(.chunk, write.digest), "has another size than the tree that names it says")
         }
         if write.kind == .symlink {
-            try placer.placeLink(write, target: plain)
-            return finish(write, nil)
+            return finish(write, try placer.placeLink(write, target: plain))
         }
         finish(write, try placer.place(write) { try $0.write(plain) })
     }

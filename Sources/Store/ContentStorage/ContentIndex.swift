@@ -104,10 +104,10 @@ final class ContentIndex: Sendable {
         guard access(FileSystem.parent(of: path), W_OK) == 0 else { return nil }
         do {
             do {
-                return try connect()
+                return try connectPatiently()
             } catch let error as DatabaseError where ContentIndex.isDamage(error) {
                 try removeFiles()
-                return try connect()
+                return try connectPatiently()
             }
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY
@@ -115,6 +115,18 @@ final class ContentIndex: Sendable {
         {
             return nil
         }
+    }
+
+    /// Setting up a new file asks for it alone, and SQLite does not wait for that by itself.
+    private func connectPatiently() throws -> DatabaseQueue {
+        for _ in 0..<100 {
+            do {
+                return try connect()
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                usleep(20_000)
+            }
+        }
+        return try connect()
     }
 
     private func connect() throws -> DatabaseQueue {
@@ -208,7 +220,7 @@ final class ContentIndex: Sendable {
     /// Throws the file away.
     private func reset() throws {
         try database.withLock { held in
-            try held?.close()
+            try? held?.close()
             held = nil
             try removeFiles()
         }

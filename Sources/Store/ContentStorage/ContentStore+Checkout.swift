@@ -91,8 +91,7 @@ extension ContentStore {
             folder.entries[place.entry].digest = digest
             folder.entries[place.entry].isKnown = true
         }
-        // What could not be recognised is hashed by the next command that asks.
-        guard scan.unknown.isEmpty else { return }
+        try await scan.hashUnknown(jobs: max(1, jobs), progress: ProgressCounter(nil, totalBytes: 0, totalFiles: 0))
         scan.summarize()
         try? index.record(packs: [], complete: [], folders: scan.updates)
     }

@@ -28,7 +28,7 @@ struct ScannedEntry: Sendable {
         case .file: kind = status.isExecutable ? .executable : .file
         case .symlink: kind = .symlink
         case .directory: kind = .tree
-        case .other: isSpecial = true
+        case .other: setSpecial()
         }
         modificationNanoseconds = status.modificationNanoseconds
         changeNanoseconds = status.changeNanoseconds
@@ -36,12 +36,20 @@ struct ScannedEntry: Sendable {
         byteCount = kind == .tree ? 0 : status.size
     }
 
+    private mutating func setSpecial() {
+        isSpecial = true
+        // Unlike any file, so that no folder that holds it equals a stored one.
+        digest = ScannedEntry.specialContent
+    }
+
+    private static let specialContent = Digest.of("a pipe, a socket or a device")
+
     mutating func take(_ status: stat) {
         switch status.st_mode & S_IFMT {
         case S_IFREG: kind = status.st_mode & S_IXUSR != 0 ? .executable : .file
         case S_IFLNK: kind = .symlink
         case S_IFDIR: kind = .tree
-        default: isSpecial = true
+        default: setSpecial()
         }
         modificationNanoseconds = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
         changeNanoseconds = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)

@@ -215,7 +215,7 @@ final class WorkspaceScan: @unchecked Sendable {
     /// The changes of the stat cache.
     var updates: [FolderUpdate] {
         var updates: [FolderUpdate] = []
-        for folder in folders where folder.needsSaving {
+        for folder in folders where folder.needsSaving && !folder.entries.contains(where: \.isSpecial) {
             updates += folder.goneFolders.map { .remove(path: FileSystem.join(root.recordPath, $0)) }
             updates.append(.save(path: recordKey(folder), record: folder.record()))
         }

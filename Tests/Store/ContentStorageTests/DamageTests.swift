@@ -16,14 +16,12 @@ import Testing
         let good = try FileSystem.read(pack)
         #expect(try await project.store.verify(roots: [("datasets/x", root)]).isClean)
         for offset in good.indices {
-            for mask: UInt8 in [1, 0x80] {
-                try StoreFolder.flip(pack, at: offset, mask: mask)
-                let report = try await project.reopened().verify(roots: [("datasets/x", root)])
-                #expect(!report.isClean, "byte \(offset) of \(good.count), mask \(mask)")
-                // A pack as a whole or an object in it: either way the data set is named.
-                #expect(report.hurtRoots == ["datasets/x"], "byte \(offset) of \(good.count), mask \(mask)")
-                try StoreFolder.overwrite(pack, with: good)
-            }
+            try StoreFolder.flip(pack, at: offset, mask: 1 << UInt8(offset % 8))
+            let report = try await project.store.verify(roots: [("datasets/x", root)])
+            #expect(!report.isClean, "byte \(offset) of \(good.count)")
+            // A pack as a whole or an object in it: either way the data set is named.
+            #expect(report.hurtRoots == ["datasets/x"], "byte \(offset) of \(good.count)")
+            try StoreFolder.overwrite(pack, with: good)
         }
         #expect(try await project.reopened().verify(roots: [("datasets/x", root)]).isClean)
     }
@@ -120,8 +118,12 @@ import Testing
     @Test func aLostOrTornIndexIsRebuilt() async throws {
         let project = try StoreFolder()
         for index in 0..<200 { try project.folder.write("data/\(index)", StoreFolder.noise(700, seed: UInt64(index))) }
-        let root = try await project.store.add(path: project.path("data")).root
-        let expected = try await project.store.reachableObjects(from: root)
+        // Closed again, so that all of it lies in the one file.
+        let (root, expected) = try await {
+            let store = try project.reopened()
+            let root = try await store.add(path: project.path("data")).root
+            return (root, try await store.reachableObjects(from: root))
+        }()
         let path = project.path(".mlops/index.sqlite")
         func check(_ what: String) async throws {
             let store = try project.reopened()
@@ -141,7 +143,7 @@ import Testing
         for name in ["-wal", "-shm"] { try FileSystem.removeFile(path + name) }
         try StoreFolder.overwrite(path, with: StoreFolder.noise(50_000, seed: 1))
         try await check("noise")
-        let report = try await project.store.rebuildIndex()
+        let report = try await project.reopened().rebuildIndex()
         #expect(report.objectCount == expected.count)
         #expect(report.unreadablePacks == [])
     }

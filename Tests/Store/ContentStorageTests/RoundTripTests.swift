@@ -34,7 +34,7 @@ import Testing
         let before = try project.contents("data")
         let report = try await project.store.add(path: project.path("data"))
         #expect(report.root.kind == .tree)
-        #expect(report.root.fileCount == before.keys.filter { !$0.hasSuffix("/") }.count)
+        #expect(report.root.fileCount == before.keys.filter { !$0.isFolder }.count)
         #expect(try await project.store.compare(report.root, with: project.path("data")) == [])
 
         try await project.reopened().checkout(report.root, to: project.path("copy"))

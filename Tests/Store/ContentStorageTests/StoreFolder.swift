@@ -39,9 +39,18 @@ struct StoreFolder {
         }
     }
 
-    /// Every file below `name`, as path → bytes; links as `-> target`.
-    func contents(_ name: String) throws -> [String: [UInt8]] {
-        var found: [String: [UInt8]] = [:]
+    /// A path told by its bytes: strings that differ in composition alone are equal.
+    struct Path: Hashable, Comparable, CustomStringConvertible {
+        let bytes: [UInt8]
+        init(_ text: String) { bytes = Array(text.utf8) }
+        var description: String { String(decoding: bytes, as: UTF8.self) }
+        var isFolder: Bool { bytes.last == UInt8(ascii: "/") }
+        static func < (left: Path, right: Path) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+    }
+
+    /// Every file below `name`, as path → bytes; links as `-> target`; folders end in a slash.
+    func contents(_ name: String) throws -> [Path: [UInt8]] {
+        var found: [Path: [UInt8]] = [:]
         func visit(_ path: String, _ below: String) throws {
             for entry in try FileSystem.list(path) {
                 let full = path + "/" + entry
@@ -49,13 +58,13 @@ struct StoreFolder {
                 guard let status = try FileStatus.of(full) else { continue }
                 switch status.kind {
                 case .directory:
-                    found[relative + "/"] = []
+                    found[Path(relative + "/")] = []
                     try visit(full, relative)
                 case .symlink:
                     var target = [CChar](repeating: 0, count: 4096)
                     let count = readlink(full, &target, target.count)
-                    found[relative] = Array("-> ".utf8) + target[..<count].map { UInt8(bitPattern: $0) }
-                default: found[relative] = try FileSystem.read(full) + (status.isExecutable ? [0x78] : [])
+                    found[Path(relative)] = Array("-> ".utf8) + target[..<count].map { UInt8(bitPattern: $0) }
+                default: found[Path(relative)] = try FileSystem.read(full) + (status.isExecutable ? [0x78] : [])
                 }
             }
         }
