@@ -1,6 +1,7 @@
 package import ArtifactRegistry
 package import Basics
 package import Gates
+internal import Remotes
 
 /// What `mlops registry promote` or `rollback` did.
 package struct PromotionReport: Encodable, Sendable {
@@ -25,11 +26,13 @@ extension Workspace {
         let artifact = reference.artifact
         let remote = try remoteForEvents(named: remoteName)
         if let remote { try await receiveEvents(of: artifact, from: remote) }
-        let baselines = try await baselines(of: rules)
+        let others = try await baselines(of: rules)
         let outcome = try await registry.promote(reference, to: alias) { version, history in
-            try Workspace.decide(on: version, in: history, rules: rules, baselines: baselines)
+            // After a lost race the artifact's own baselines are others than before.
+            let own = try Workspace.baselines(of: rules, in: history)
+            return try Workspace.decide(on: version, rules: rules, baselines: others.merging(own) { _, new in new })
         }
-        if let remote { try await shareEvents(of: artifact, with: remote) }
+        if let remote { try await shareDecision(on: artifact, with: remote) }
         if outcome.isRefused {
             let reasons = outcome.gate?.report["failures"]?.array?.compactMap(\.string) ?? []
             throw MLOpsError(
@@ -51,14 +54,26 @@ extension Workspace {
         let remote = try remoteForEvents(named: remoteName)
         if let remote { try await receiveEvents(of: artifact, from: remote) }
         let outcome = try await registry.rollback(artifact, alias: alias, to: version, reason: reason)
-        if let remote { try await shareEvents(of: artifact, with: remote) }
+        if let remote { try await shareDecision(on: artifact, with: remote) }
         return PromotionReport(
             artifact: artifact, version: outcome.version.version, alias: alias, previous: outcome.from)
     }
 
+    /// Shares the events of `artifact` after a decision about one of its aliases.
+    ///
+    /// - Throws: kind `.conflict` if others moved the alias in the meantime, so that the decision was given up.
+    private func shareDecision(on artifact: ArtifactName, with remote: any Remote) async throws {
+        let shared = try await shareEvents(of: artifact, with: remote)
+        guard shared.events.dropped.isEmpty else {
+            throw MLOpsError(
+                .conflict, shared.events.dropped.joined(separator: "; "),
+                hint: "run `mlops registry log \(artifact)` to see what others did, then decide again")
+        }
+    }
+
     /// The word of the version's own gates, as recorded when it was published, and of `rules` over its recorded metrics.
     private static func decide(
-        on version: VersionRecord, in history: ArtifactHistory, rules: [GateRule], baselines: [String: JSONValue]
+        on version: VersionRecord, rules: [GateRule], baselines: [String: JSONValue]
     ) throws -> GateDecision {
         let recorded = version.gates?.object ?? [:]
         var failures = recorded.filter { $0.value["passed"]?.boolean != true }.keys.sorted()
@@ -85,6 +100,17 @@ extension Workspace {
             } catch let error as MLOpsError where error.kind == .notFound {
                 continue
             }
+        }
+        return baselines
+    }
+
+    /// The same for those rules that compare with a version of the artifact itself, as `history` has it.
+    private static func baselines(of rules: [GateRule], in history: ArtifactHistory) throws -> [String: JSONValue] {
+        var baselines: [String: JSONValue] = [:]
+        for name in Set(rules.compactMap(\.baseline)) {
+            let reference = try ArtifactReference(name)
+            guard reference.artifact == history.artifact else { continue }
+            baselines[name] = try? history.resolve(reference.selector).metrics
         }
         return baselines
     }

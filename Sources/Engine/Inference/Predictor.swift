@@ -90,6 +90,7 @@ package struct Predictor: Sendable {
             throw MLOpsError(
                 .usage, "the input holds NaN or an infinite number", hint: "clean the data before predicting")
         }
+        guard count > 0 else { return [] }
         switch network {
         case .float(let network): return try network.run(features, count: count)
         case .integer(let network): return network.run(features, count: count)

@@ -73,9 +73,10 @@ extension LayerSpec: Codable {
         /// Sizes beyond any real layer's would only make products overflow.
         func size(_ key: CodingKeys) throws -> Int {
             let value = try values.decode(Int.self, forKey: key)
-            guard (0...(1 << 24)).contains(value) else {
+            let most = [.kernel, .stride, .padding].contains(key) ? 4096 : 1 << 24
+            guard (0...most).contains(value) else {
                 throw DecodingError.dataCorruptedError(
-                    forKey: key, in: values, debugDescription: "\(value) is not in 0...\(1 << 24)")
+                    forKey: key, in: values, debugDescription: "\(value) is not in 0...\(most)")
             }
             return value
         }

@@ -104,18 +104,27 @@ package struct Architecture: Codable, Hashable, Sendable {
     ///
     /// - Throws: kind `.usage` naming the first layer that does not fit.
     package func shapes() throws -> [[Int]] {
-        guard input.count == 1 || input.count == 3, input.allSatisfy({ (1...(1 << 24)).contains($0) }) else {
+        guard input.count == 1 || input.count == 3, Architecture.isPossible(input) else {
             throw MLOpsError(.usage, "input shape \(input) is not [features] or [channels, height, width]")
         }
         var shapes = [input]
         for (index, layer) in layers.enumerated() {
-            guard let shape = layer.outputShape(for: shapes[index]), shape.allSatisfy({ (1...(1 << 30)).contains($0) })
-            else {
+            guard let shape = layer.outputShape(for: shapes[index]), Architecture.isPossible(shape) else {
                 throw MLOpsError(
                     .usage, "layer \(index) (\(layer.type)) does not take an input of shape \(shapes[index])")
             }
             shapes.append(shape)
         }
         return shapes
+    }
+
+    /// Whether all extents are positive and one example has at most 2²⁸ numbers, so that no product overflows.
+    private static func isPossible(_ shape: [Int]) -> Bool {
+        var count = 1
+        for extent in shape {
+            guard (1...(1 << 28)).contains(extent), count <= (1 << 28) / extent else { return false }
+            count *= extent
+        }
+        return true
     }
 }

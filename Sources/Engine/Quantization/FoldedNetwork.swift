@@ -69,6 +69,8 @@ package struct FoldedNetwork: Sendable {
 extension FoldedNetwork.LayerWeights {
     /// The layer followed by a batch norm with factor `norm.weight` and summand `norm.bias`.
     fileprivate func scaled(by norm: FoldedNetwork.LayerWeights) -> FoldedNetwork.LayerWeights {
+        // Empty where a tensor is missing: `TensorChecker.finish` tells then.
+        guard !bias.isEmpty, bias.count == norm.bias.count else { return self }
         var result = self
         let depth = weight.count / bias.count
         for o in bias.indices {
@@ -112,9 +114,8 @@ final class TensorChecker {
         return tensor
     }
 
-    func floats(_ name: String, _ shape: [Int]) -> [Float] {
-        tensor(name, shape, .f32)?.floats() ?? [Float](repeating: 0, count: shape.reduce(1, *))
-    }
+    /// The values, or none if the tensor is missing or wrong.
+    func floats(_ name: String, _ shape: [Int]) -> [Float] { tensor(name, shape, .f32)?.floats() ?? [] }
 
     /// The affine map that the batch norm at `index` is in inference.
     func batchNorm(_ index: Int, features: Int) -> FoldedNetwork.LayerWeights {
@@ -123,6 +124,7 @@ final class TensorChecker {
         let mean = floats("\(index).running_mean", [features])
         let variance = floats("\(index).running_var", [features])
         var norm = FoldedNetwork.LayerWeights(weight: weight, bias: bias)
+        guard [weight, bias, mean, variance].allSatisfy({ $0.count == features }) else { return norm }
         for k in 0..<features {
             let factor = Double(weight[k]) / (Double(variance[k]) + Architecture.batchNormEpsilon).squareRoot()
             norm.weight[k] = Float(factor)

@@ -1,5 +1,6 @@
 import Basics
 import Datasets
+import Tensors
 import TestSupport
 import Testing
 

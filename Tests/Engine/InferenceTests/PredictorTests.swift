@@ -157,6 +157,9 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
             try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.message.contains(
                 "`0.weight` is missing"))
         file = try ModelFile(path: folder("float.safetensors"))
+        file.description.architecture.layers = [.linear(inputs: 3, outputs: 1 << 24), .batchNorm1d(features: 1 << 24)]
+        #expect(try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.kind == .damaged)
+        file = try ModelFile(path: folder("float.safetensors"))
         file.description.input = ["kind": "sound"]
         #expect(try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.kind == .damaged)
     }

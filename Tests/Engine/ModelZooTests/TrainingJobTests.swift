@@ -1,5 +1,6 @@
 import Basics
 import Datasets
+import Interchange
 import ModelZoo
 import TestSupport
 import Tensors
