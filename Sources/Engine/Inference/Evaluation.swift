@@ -15,6 +15,18 @@ package struct Evaluation: Sendable {
     package var groups: [String: [String]]
     package var seconds: Double
 
+    package init(
+        classes: [String], positiveIndex: Int?, labels: [Int], probabilities: [Float], groups: [String: [String]],
+        seconds: Double
+    ) {
+        self.classes = classes
+        self.positiveIndex = positiveIndex
+        self.labels = labels
+        self.probabilities = probabilities
+        self.groups = groups
+        self.seconds = seconds
+    }
+
     package var count: Int { labels.count }
 
     /// The likeliest class of each example.

@@ -1,4 +1,5 @@
 import Basics
+import TestSupport
 import Testing
 
 /// One message, a place where there is one, a hint, the right exit code, and nothing half-written.

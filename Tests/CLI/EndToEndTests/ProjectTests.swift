@@ -1,4 +1,5 @@
 import Basics
+import TestSupport
 import Testing
 
 /// Data in a git repository: recorded, changed, brought back.

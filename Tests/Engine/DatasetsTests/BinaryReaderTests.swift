@@ -51,7 +51,8 @@ private func fixture(_ name: String) -> String {
     @Test func picturesAndLabelsHaveTheirShapes() throws {
         let images = try IDXReader.read(fixture("images-idx3-ubyte.gz"))
         #expect(images.shape == [12, 4, 5])
-        #expect(images.values == (0..<240).map { UInt8(($0 * 7 + 3) % 256) })
+        let pixels: [UInt8] = (0..<240).map { UInt8(($0 * 7 + 3) % 256) }
+        #expect(images.values == pixels)
         #expect(try IDXReader.read(fixture("labels-idx1-ubyte.gz")).values == (0..<12).map { UInt8($0 % 3) })
     }
 

@@ -64,7 +64,7 @@ private func adult(
         }
         #expect(text.message == "column `age` holds `\"old\"`, expected a number")
         let huge = try encoder.encode(["age": 1e300, "work": "Gov", "sex": "Male"])
-        #expect(huge.allSatisfy(\.isFinite))
+        #expect(huge.allSatisfy { $0.isFinite })
     }
 
     @Test func anEncodingSurvivesJSON() throws {

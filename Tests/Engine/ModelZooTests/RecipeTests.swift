@@ -25,16 +25,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (["lerning_rate": 0.1], "has no setting `lerning_rate`", "did you mean `learning_rate`?"),
-        (["epochs": 0], "is 0, expected a whole number in 1...10000", "passes over"),
-        (["epochs": 2.5], "is 2.5, expected a whole number", "epochs"),
-        (["dropout": "high"], "is \"high\", expected a number in 0...0.9", "dropout"),
-        (["hidden": [64, 0]], "is [64,0], expected a list", "hidden"),
-        (["optimizer": "adam"], "expected one of adamw, sgd", "optimizer"),
-        (["batch_norm": 1], "expected true or false", "batch_norm"),
-        ("fast", "is not a map of settings", ""),
-    ] as [(JSONValue, String, String)])
+    @Test(
+        arguments: [
+            (["lerning_rate": 0.1], "has no setting `lerning_rate`", "did you mean `learning_rate`?"),
+            (["epochs": 0], "is 0, expected a whole number in 1...10000", "passes over"),
+            (["epochs": 2.5], "is 2.5, expected a whole number", "epochs"),
+            (["dropout": "high"], "is \"high\", expected a number in 0...0.9", "dropout"),
+            (["hidden": [64, 0]], "is [64,0], expected a list", "hidden"),
+            (["optimizer": "adam"], "expected one of adamw, sgd", "optimizer"),
+            (["batch_norm": 1], "expected true or false", "batch_norm"),
+            ("fast", "is not a map of settings", ""),
+        ] as [(JSONValue, String, String)])
     func aWrongSettingSaysWhatIsAccepted(_ config: JSONValue, _ words: String, _ hint: String) throws {
         let recipe = TabularMLP()
         let error = try #require(throws: MLOpsError.self) {
