@@ -10,6 +10,7 @@ enum { classes = 512, huge = 4 << 20 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *lists[classes];
 static size_t live, pooled, peak, limit = (size_t)1 << 30;
+static _Thread_local int64_t balance;
 
 static size_t classOf(size_t bytes, size_t *rounded) {
     size_t units = bytes <= 64 ? 1 : (bytes + 63) / 64;
@@ -25,6 +26,7 @@ static size_t classOf(size_t bytes, size_t *rounded) {
 
 void *ck_allocate(size_t bytes) {
     size_t size, class = classOf(bytes, &size);
+    balance += (int64_t)size;
     pthread_mutex_lock(&lock);
     void *block = lists[class];
     if (block) {
@@ -39,6 +41,7 @@ void *ck_allocate(size_t bytes) {
         pthread_mutex_lock(&lock);
         live -= size;
         pthread_mutex_unlock(&lock);
+        balance -= (int64_t)size;
         return NULL;
     }
     if (size >= huge) madvise(block, size, MADV_HUGEPAGE);
@@ -47,6 +50,7 @@ void *ck_allocate(size_t bytes) {
 
 void ck_release(void *memory, size_t bytes) {
     size_t size, class = classOf(bytes, &size);
+    balance -= (int64_t)size;
     pthread_mutex_lock(&lock);
     live -= size;
     int keeps = pooled + size <= limit;
@@ -89,3 +93,5 @@ void ck_memory_use(size_t *liveBytes, size_t *pooledBytes, size_t *peakBytes) {
     *peakBytes = peak;
     pthread_mutex_unlock(&lock);
 }
+
+int64_t ck_memory_of_thread(void) { return balance; }

@@ -15,18 +15,20 @@ static int best(void) {
     return 0;
 }
 
+// Of this thread and of the pool's threads while they work for it.
+static _Thread_local int limit = 2;
+
 int ck_level(void) {
     int level = atomic_load_explicit(&chosen, memory_order_relaxed);
-    if (level >= 0) return level;
-    level = best();
-    atomic_store_explicit(&chosen, level, memory_order_relaxed);
-    return level;
+    if (level < 0) {
+        level = best();
+        atomic_store_explicit(&chosen, level, memory_order_relaxed);
+    }
+    return level < limit ? level : limit;
 }
 
-void ck_limit_level(int level) {
-    int most = best();
-    atomic_store_explicit(&chosen, level < most ? level : most, memory_order_relaxed);
-}
+int ck_level_limit(void) { return limit; }
+void ck_limit_level(int level) { limit = level; }
 
 static _Thread_local int isRecording = 1;
 int ck_recording(void) { return isRecording; }

@@ -23,7 +23,7 @@ static _Atomic uint64_t ticket = UINT32_MAX;
 static _Atomic size_t total, done;
 static _Atomic(ck_task) job;
 static _Atomic(void *) argument;
-static atomic_int sleepers, callerSleeps, wanted, started;
+static atomic_int sleepers, callerSleeps, wanted, started, levelLimit;
 static _Thread_local int isInside;
 
 static int claim(ck_task *task, void **context, size_t *index) {
@@ -46,6 +46,7 @@ static void work(void) {
     size_t index;
     while (claim(&task, &context, &index)) {
         size_t count = atomic_load(&total);
+        ck_limit_level(atomic_load(&levelLimit));
         task(context, index);
         if (atomic_fetch_add(&done, 1) + 1 == count && atomic_load(&callerSleeps)) {
             pthread_mutex_lock(&lock);
@@ -121,6 +122,7 @@ void ck_parallel(size_t count, ck_task task, void *context) {
     // Between jobs the ticket's index is `closed`, so that nobody can claim one while the fields change.
     atomic_store(&job, task);
     atomic_store(&argument, context);
+    atomic_store(&levelLimit, ck_level_limit());
     atomic_store(&done, 0);
     atomic_store(&total, count);
     atomic_store(&ticket, ((atomic_load(&ticket) >> 32) + 1) << 32);

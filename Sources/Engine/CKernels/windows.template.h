@@ -6,6 +6,23 @@ INLINE void NAME(inside)(int outCount, int count, int stride, int offset, int *f
     *first = low < *last ? low : *last;
 }
 
+// Rows of images are short: a call of memcpy for each costs more than the copy.
+INLINE void NAME(copyRow)(int n, const T *from, T *to) {
+    enum { block = 8 };
+    if (n < block) {
+        for (int i = 0; i < n; i++) {
+            to[i] = from[i];
+            __asm__ volatile("" ::: "memory");  // or the compiler makes a memcpy of the loop
+        }
+        return;
+    }
+    for (int i = 0; i < n - block; i += block) {
+        memcpy(to + i, from + i, block * sizeof(T));
+        __asm__ volatile("" ::: "memory");
+    }
+    memcpy(to + n - block, from + n - block, block * sizeof(T));  // overlaps the block before it
+}
+
 KERNEL void NAME(im2col)(const ck_window *w, const T *image, T *columns) {
     for (int c = 0; c < w->channels; c++)
         for (int ky = 0; ky < w->kernelHeight; ky++)
@@ -21,7 +38,7 @@ KERNEL void NAME(im2col)(const ck_window *w, const T *image, T *columns) {
                     const T *source = image + ((ptrdiff_t)c * w->height + row) * w->width + offset;
                     for (int x = 0; x < first; x++) columns[x] = 0;
                     if (w->strideX == 1)
-                        memcpy(columns + first, source + first, (size_t)(last - first) * sizeof(T));
+                        NAME(copyRow)(last - first, source + first, columns + first);
                     else
                         for (int x = first; x < last; x++) columns[x] = source[(ptrdiff_t)x * w->strideX];
                     for (int x = last; x < w->outWidth; x++) columns[x] = 0;
@@ -47,30 +64,29 @@ KERNEL void NAME(col2im)(const ck_window *w, const T *columns, T *image) {
             }
 }
 
+// One row of windows of 2 by 2. A NaN wins and stays: nothing is larger than it.
+INLINE void NAME(maxOfPairs)(int n, int width, int32_t start, const T *restrict top, T *restrict out,
+                             int32_t *restrict index) {
+    const T *restrict bottom = top + width;
+    for (int x = 0; x < n; x++) {
+        T a = top[2 * x], b = top[2 * x + 1], c = bottom[2 * x], d = bottom[2 * x + 1];
+        int32_t at = start + 2 * x;
+        int32_t rightTop = (a == a) & !(b <= a), rightBottom = (c == c) & !(d <= c);
+        T upper = rightTop ? b : a, lower = rightBottom ? d : c;
+        int32_t isLower = (upper == upper) & !(lower <= upper);
+        out[x] = isLower ? lower : upper;
+        index[x] = isLower ? at + width + rightBottom : at + rightTop;
+    }
+}
+
 KERNEL void NAME(maxPool)(const ck_window *w, const T *image, T *out, int32_t *index) {
     const int isHalving = w->kernelHeight == 2 && w->kernelWidth == 2 && w->strideX == 2 && w->strideY == 2
         && w->padX == 0 && w->padY == 0 && w->dilationX == 1 && w->dilationY == 1;
     for (int c = 0; c < w->channels; c++, image += (ptrdiff_t)w->height * w->width)
         for (int y = 0; y < w->outHeight; y++, out += w->outWidth, index += w->outWidth) {
             if (isHalving) {
-                const T *top = image + (ptrdiff_t)(2 * y) * w->width, *bottom = top + w->width;
-                const int32_t start = 2 * y * w->width;
-                for (int x = 0; x < w->outWidth; x++) {
-                    T best = top[2 * x];
-                    int32_t at = start + 2 * x;
-                    // A NaN wins and stays: nothing is larger than it.
-                    int takes = !(top[2 * x + 1] <= best) & (best == best);
-                    best = takes ? top[2 * x + 1] : best;
-                    at = takes ? start + 2 * x + 1 : at;
-                    takes = !(bottom[2 * x] <= best) & (best == best);
-                    best = takes ? bottom[2 * x] : best;
-                    at = takes ? start + w->width + 2 * x : at;
-                    takes = !(bottom[2 * x + 1] <= best) & (best == best);
-                    best = takes ? bottom[2 * x + 1] : best;
-                    at = takes ? start + w->width + 2 * x + 1 : at;
-                    out[x] = best;
-                    index[x] = at;
-                }
+                const T *top = image + (ptrdiff_t)(2 * y) * w->width;
+                NAME(maxOfPairs)(w->outWidth, w->width, 2 * y * w->width, top, out, index);
                 continue;
             }
             for (int x = 0; x < w->outWidth; x++) {

@@ -12,7 +12,7 @@ public enum EngineThreads {
 /// What the kernels run on: 0 plain C, 1 AVX2 with FMA, 2 AVX-512.
 package enum KernelLevel {
     package static var current: Int { Int(ck_level()) }
-    /// Limits kernels to `level`, so that a test can compare the plain with the fast ones.
+    /// Limits what the calling thread computes to `level`, so that a test can compare the plain with the fast kernels.
     package static func limit(to level: Int) { ck_limit_level(Int32(level)) }
 }
 

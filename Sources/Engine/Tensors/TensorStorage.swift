@@ -37,6 +37,9 @@ public struct EngineMemory: Sendable, Hashable {
         return EngineMemory(liveBytes: live, pooledBytes: pooled, peakBytes: peak)
     }
 
+    /// Bytes that the calling thread took for tensors less those that it gave back: what tests watch, whatever others do.
+    package static var balanceOfThread: Int { Int(ck_memory_of_thread()) }
+
     /// Sets how many unused bytes the pool may keep (1 GiB at first) and returns what is above that to the system.
     public static func limitPool(to byteCount: Int) {
         precondition(byteCount >= 0, "a pool of \(byteCount) bytes cannot be")

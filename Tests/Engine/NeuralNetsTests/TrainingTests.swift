@@ -116,11 +116,9 @@ import Testing
             try optimizer.step()
         }
         for _ in 0..<20 { try step() }
-        let before = EngineMemory.now
+        let before = EngineMemory.balanceOfThread
         for _ in 0..<1000 { try step() }
-        let after = EngineMemory.now
-        // Other suites may run meanwhile; a leak of one scalar a step would be 64,000 bytes.
-        #expect(after.liveBytes - before.liveBytes < 30_000)
+        #expect(EngineMemory.balanceOfThread == before)
     }
 
     @Test func twentyStepsOfNetworksEqualPyTorch() throws {

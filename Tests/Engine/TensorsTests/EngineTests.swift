@@ -5,14 +5,29 @@ import Testing
 /// What the engine as a whole promises: memory, threads, processors. Serial, because these are set for the whole process.
 @Suite(.serialized) struct EngineTests {
     @Test func aChainOfAHundredThousandOperationsIsFreed() throws {
-        let before = EngineMemory.now.liveBytes
+        let before = EngineMemory.balanceOfThread
         for _ in 0..<2 {
             let x = try Tensor([1, 2] as [Float]).requiringGradient()
             var y = x
             for _ in 0..<100_000 { y = try y * 1.00001 }
             #expect(try grad(of: y.sum(), with: [x])[0].floats()[0] > 2)
         }
-        #expect(EngineMemory.now.liveBytes < before + 4_000_000)
+        #expect(EngineMemory.balanceOfThread == before)
+    }
+
+    @Test func thePoolKeepsNoMoreThanItsLimit() {
+        let block = 8 << 20
+        var tensor: Tensor? = .zeros([block / 4])
+        let use = EngineMemory.now
+        #expect(use.liveBytes >= block && use.peakBytes >= use.liveBytes, "\(tensor?.shape ?? [])")
+        tensor = nil
+        EngineMemory.limitPool(to: 0)
+        defer { EngineMemory.limitPool(to: 1 << 30) }
+        #expect(EngineMemory.now.pooledBytes == 0)
+        tensor = .zeros([block / 4])
+        #expect(tensor?.withUnsafeBytes { Int(bitPattern: $0.baseAddress) % 64 } == 0)
+        tensor = nil
+        #expect(EngineMemory.now.pooledBytes == 0)
     }
 
     @Test func aGraphHeldFromTheMiddleSurvivesItsEnd() throws {

@@ -15,8 +15,10 @@ enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_I32 = 3, CK_U8 = 4, CK_I8 = 5 };
 
 /// 0 plain C, 1 AVX2 and FMA, 2 AVX-512: what kernels use now.
 int ck_level(void);
-/// Limits kernels to `level` (for tests); what the processor lacks is never chosen.
+/// Limits what this thread computes, and the pool for it, to `level` (for tests; 2 at first). What the processor lacks is
+/// never chosen.
 void ck_limit_level(int level);
+int ck_level_limit(void);
 
 // MARK: Memory
 
@@ -28,6 +30,8 @@ void ck_release(void *memory, size_t bytes);
 void ck_limit_pool(size_t bytes);
 /// Bytes in use now, bytes kept for reuse, most bytes ever in use.
 void ck_memory_use(size_t *live, size_t *pooled, size_t *peak);
+/// Bytes that this thread allocated less those that it released, so far.
+int64_t ck_memory_of_thread(void);
 
 // MARK: Threads
 
