@@ -34,7 +34,13 @@ package struct TrainStep: BuiltInStep {
 
     package func plan(_ with: JSONValue, stage: String, environment: StepPlanning) throws -> StepPlan {
         let settings: Settings = try decodeSettings(with)
-        let recipe = try Recipes.named(settings.recipe)
+        let recipe: any Recipe
+        do {
+            recipe = try Recipes.named(settings.recipe)
+        } catch let error as MLOpsError {
+            // In a spec a wrong name is a wrong spec.
+            throw MLOpsError(.usage, error.message, hint: error.hint)
+        }
         _ = try HyperParameters(resolving: settings.settings, of: recipe.name, declared: recipe.hyperparameters)
         return StepPlan(
             deps: [try workspace.folder(ofDataset: settings.data)], outs: [settings.model.description])

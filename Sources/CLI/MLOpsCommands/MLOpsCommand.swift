@@ -24,23 +24,28 @@ struct MLOpsCommand: AsyncParsableCommand {
               mlops pipeline run pipelines/census.yaml
               mlops registry push models/census
 
-            Every verb takes --json, --quiet, --verbose, --no-color and -C DIR. Exit codes: 0 done, 1 failed, 3 partly
-            done, 4 refused by a gate, 5 disk full or I/O error, 10 no project here, 11 locked or lost a race,
-            12 damaged data, 13 remote unreachable, 14 not allowed, 64 wrong usage, 130 interrupted.
+            Every verb takes --json, --quiet, --verbose, --no-color and -C DIR.
+
+            Exit codes:
+              0 done, 1 failed, 3 partly done, 4 refused by a gate
+              5 disk full or I/O error, 10 no project here
+              11 locked or lost a race, 12 damaged data
+              13 remote unreachable, 14 not allowed
+              64 wrong usage, 130 interrupted
             """,
         version: version,
         subcommands: [StepCommand.self],
         groupedSubcommands: [
             CommandGroup(
-                name: "Data:",
+                name: "Data",
                 subcommands: [
                     Init.self, Add.self, Status.self, Diff.self, Checkout.self, Log.self, Fsck.self, Push.self,
                     Pull.self,
                 ]),
             CommandGroup(
-                name: "Models and pipelines:",
+                name: "Models and pipelines",
                 subcommands: [RemoteCommand.self, PipelineCommand.self, RegistryCommand.self]),
-            CommandGroup(name: "More:", subcommands: [Completion.self]),
+            CommandGroup(name: "Other", subcommands: [Completion.self]),
         ])
 
     /// Runs the verb that `arguments` name; the process's exit code.

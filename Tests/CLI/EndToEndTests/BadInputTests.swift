@@ -36,7 +36,7 @@ import Testing
         Case(
             testDescription: "wrong type",
             files: ["p.yaml": "version: 1\nname: p\nstages:\n  a:\n    run: 'true'\n    outs: 3\n"],
-            says: ["p.yaml:6:", "outs"]),
+            says: ["p.yaml:6:11", "expected a list of paths", "the number `3`"]),
         Case(
             testDescription: "unknown key of a step",
             files: [
@@ -115,14 +115,14 @@ import Testing
     func isToldInOneMessageAndLeavesNothingBehind(_ bad: Case) throws {
         let project = try Project()
         for (name, text) in bad.files { try project.folder.write(name, text) }
-        let before = try project.git("status", "--porcelain", "--ignored").output
+        let before = try project.files
         let result = try Program.mlops(bad.arguments, in: project.path)
         #expect(result.exitCode == bad.exitCode, "\(result.all)")
         let errors = result.error.split(separator: "\n").filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 1, "\(result.all)")
         for words in bad.says { #expect(result.error.contains(words), "expected `\(words)`: \(result.all)") }
         #expect(result.error.contains("hint: "), "\(result.all)")
-        #expect(try project.git("status", "--porcelain", "--ignored").output == before, "nothing is left behind")
+        #expect(try project.files == before, "nothing is left behind")
 
         let json = try Program.mlops(bad.arguments + ["--json"], in: project.path)
         let object = json.error.split(separator: "\n").last.map { Array($0.utf8) } ?? []

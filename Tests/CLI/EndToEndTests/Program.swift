@@ -86,6 +86,14 @@ struct Project {
 
     var path: String { folder.path }
 
+    /// Everything that git sees or ignores, but for the records of runs.
+    var files: [String] {
+        get throws {
+            try git("status", "--porcelain", "--ignored", "-uall").output.split(separator: "\n").map(String.init)
+                .filter { !$0.contains(".mlops/") }
+        }
+    }
+
     @discardableResult
     func git(_ arguments: String...) throws -> ProgramResult {
         let result = try Program.run("git", arguments, in: folder.path)

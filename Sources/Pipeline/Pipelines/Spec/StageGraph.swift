@@ -203,7 +203,7 @@ struct StageGraphBuilder {
     private mutating func addCycle(
         _ upstream: [[Int]], _ reasons: [Int: [Int: StageGraph.Reason]], done: Set<Int>
     ) {
-        // Every stage left over waits for another one left over: walking up from any of them ends in a circle.
+        // Every stage left over waits for another one left over: walking up from any of them ends in a cycle.
         guard let start = stages.indices.first(where: { !done.contains($0) }) else { return }
         var path: [Int] = []
         var stage = start
@@ -228,7 +228,7 @@ struct StageGraphBuilder {
         let names = (cycle + [cycle[0]]).map { "`\(stages[$0].name)`" }.joined(separator: " → ")
         diagnostics.add(
             MLOpsError(
-                .usage, "stages wait for each other in a circle: \(names)",
+                .usage, "stages wait for each other in a cycle: \(names)",
                 hint: links.joined(separator: ", ") + "; remove one of these", at: stages[cycle[0]].location))
     }
 }

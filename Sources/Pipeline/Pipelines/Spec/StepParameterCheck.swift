@@ -16,17 +16,20 @@ struct StepParameterCheck {
             }
             map.entries = entries
         }
-        diagnostics.add(map.unknownKeys(step.parameters.map(\.name), of: "`with` of step `\(step.name)`"))
+        let names = step.parameters.map(\.name)
+        diagnostics.add(map.unknownKeys(names, of: "`with` of step `\(step.name)`"))
+        // A key that is only misspelt is told once, as such, and not as missing, too.
+        let misspelt = Set(map.keys.filter { !names.contains($0) }.compactMap { nearestName(to: $0, among: names) })
         var with: [String: JSONValue] = [:]
         for parameter in step.parameters {
             if let value = map.value(parameter.name) {
                 diagnostics.attempt { with[parameter.name] = try checked(value, parameter) }
-            } else if parameter.isRequired {
+            } else if parameter.isRequired, !misspelt.contains(parameter.name) {
                 diagnostics.add(
                     MLOpsError(
                         .usage, "step `\(step.name)` of stage `\(stage.name)` needs `\(parameter.name)`",
                         hint: "add `\(parameter.name):` to `with`; it is \(parameter.documentation)", at: location))
-            } else if let value = parameter.defaultValue {
+            } else if !parameter.isRequired, let value = parameter.defaultValue {
                 with[parameter.name] = value
             }
         }
