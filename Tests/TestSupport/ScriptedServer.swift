@@ -68,10 +68,8 @@ package final class ScriptedServer: Sendable {
         Thread.detachNewThread { ScriptedServer.accept(listener, core) }
     }
 
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
+    /// Ends the accepting thread, which closes the socket: closed here, its number could be another server's by then.
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     package var url: String { "http://127.0.0.1:\(port)" }
 
@@ -81,7 +79,10 @@ package final class ScriptedServer: Sendable {
     private static func accept(_ listener: Int32, _ core: Core) {
         while true {
             let connection = Glibc.accept(listener, nil, nil)
-            if connection < 0 { return }
+            if connection < 0 {
+                close(listener)
+                return
+            }
             let number = core.state.withLock { state in
                 state.connectionCount += 1
                 return state.connectionCount

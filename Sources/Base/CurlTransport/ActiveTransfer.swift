@@ -98,6 +98,8 @@ extension ActiveTransfer {
             (CURLOPT_BUFFERSIZE, 512 << 10), (CURLOPT_UPLOAD_BUFFERSIZE, 1 << 20),
         ]
         for (option, value) in longs { try check(mlops_curl_set_long(easy, option, value)) }
+        // libcurl repeats requests only on connections that it used before.
+        if request.isSentOnce { try check(mlops_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1)) }
         if let timeout = request.timeout {
             try check(mlops_curl_set_long(easy, CURLOPT_TIMEOUT_MS, max(1, Int(timeout.seconds * 1000))))
         }

@@ -28,6 +28,9 @@ package struct HTTPRequest: Sendable {
     package var body: Body
     /// A limit for the whole exchange; nil relies on the client's connect and stall limits.
     package var timeout: Duration?
+    /// Whether it may reach the server once only. Otherwise libcurl by itself sends a request again when a kept-alive
+    /// connection breaks before any answer, although the server may have done it; true costs a new connection.
+    package var isSentOnce = false
 
     package init(
         _ method: String, _ url: String, headers: [(name: String, value: String)] = [], body: Body = .none,

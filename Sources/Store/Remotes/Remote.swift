@@ -65,3 +65,18 @@ package struct RemoteItem: Hashable, Sendable {
         self.byteCount = byteCount
     }
 }
+
+/// `read` again, twice at most, when what it read is damaged: bytes can be hurt on their way, and only a look or two more tells
+/// that from damage at their source.
+func lookingAgain<Output>(
+    isolation: isolated (any Actor)? = #isolation, _ read: () async throws -> Output
+) async throws -> Output {
+    for _ in 0..<2 {
+        do {
+            return try await read()
+        } catch let error as MLOpsError where error.kind == .damaged {
+            continue
+        }
+    }
+    return try await read()
+}

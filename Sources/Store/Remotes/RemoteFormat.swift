@@ -2,6 +2,8 @@ internal import Basics
 
 /// What a remote can do, as found by trying.
 package struct RemoteCapabilities: Sendable, Codable, Hashable {
+    /// Whether this machine's keys may write; without it only pulls work.
+    package var isWritable: Bool
     /// Whether of several writers of one key exactly one wins. Without it only a single machine may publish.
     package var hasConditionalWrites: Bool
 }
@@ -22,27 +24,28 @@ package enum RemoteFormat {
     /// Reads and checks the format.
     ///
     /// - Returns: false if the remote has none: nothing was ever pushed there.
-    /// - Throws: kind `.refused` for a newer format, `.damaged` for something else under that name.
+    /// - Throws: kind `.failed` for a newer format, `.damaged` for something else under that name.
     package static func check(_ remote: any Remote) async throws -> Bool {
-        let bytes: [UInt8]
         do {
-            bytes = try await remote.get(key)
+            return try await lookingAgain { try check(try await remote.get(key), in: remote) }
         } catch let error as MLOpsError where error.kind == .notFound {
             // A bucket that does not exist is not an empty remote.
             _ = try await remote.list("index")
             return false
         }
+    }
+
+    private static func check(_ bytes: [UInt8], in remote: any Remote) throws -> Bool {
         let json = try? JSONValue(parsing: bytes, source: key)
         guard let found = json?["format"]?.integer, let features = json?["requires"]?.array else {
             throw MLOpsError(
                 .damaged, "`\(key)` in the remote `\(remote.location)` does not describe a remote of mlops",
                 hint: "check the remote's URL; use a prefix of its own for mlops")
         }
-        let unknown = features.compactMap(\.string).filter { !knownFeatures.contains($0) }
-        guard found == number, unknown.isEmpty, features.allSatisfy({ $0.string != nil }) else {
-            let need =
-                found == number
-                ? "needs \(unknown.map { "`\(printable($0))`" }.joined(separator: ", "))" : "has format \(found)"
+        let unknown = features.map { $0.string ?? "?" }.filter { !knownFeatures.contains($0) }
+        guard found == number, unknown.isEmpty else {
+            let names = unknown.map { "`\(printable($0))`" }.joined(separator: ", ")
+            let need = found == number ? "needs \(names)" : "has format \(found)"
             throw MLOpsError(
                 .failed, "the remote `\(remote.location)` \(need), and this mlops reads format \(number)",
                 hint: "install a newer mlops")
@@ -69,17 +72,21 @@ package enum RemoteFormat {
 /// Some stores ignore `If-None-Match` and overwrite; on those two machines could both believe that they published the same
 /// version. The object of the trial is removed again.
 package func probeRemote(_ remote: any Remote) async throws -> RemoteCapabilities {
-    try await RemoteFormat.establish(remote)
+    let isMarked = try await RemoteFormat.check(remote)
     let key = "probe/" + String(UInt64.random(in: .min ... .max), radix: 36)
     do {
+        try await RemoteFormat.establish(remote)
         let first = try await remote.putIfAbsent(Array("first".utf8), at: key)
         let second = try await remote.putIfAbsent(Array("second".utf8), at: key)
         let left = try await remote.get(key)
         try await remote.remove(key)
-        return RemoteCapabilities(hasConditionalWrites: first && !second && left == Array("first".utf8))
+        return RemoteCapabilities(
+            isWritable: true, hasConditionalWrites: first && !second && left == Array("first".utf8))
     } catch let error as MLOpsError where error.kind == .failed {
         try? await remote.remove(key)
-        return RemoteCapabilities(hasConditionalWrites: false)
+        return RemoteCapabilities(isWritable: true, hasConditionalWrites: false)
+    } catch let error as MLOpsError where error.kind == .notAllowed && isMarked {
+        return RemoteCapabilities(isWritable: false, hasConditionalWrites: false)
     } catch {
         try? await remote.remove(key)
         throw error

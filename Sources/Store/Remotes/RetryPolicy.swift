@@ -4,6 +4,8 @@ internal import Basics
 package struct RetryPolicy: Sendable {
     /// Attempts at one request while the server answers, however badly.
     package var attempts = 8
+    /// Attempts at one request while connections stall: each costs half a minute.
+    package var attemptsAtStalls = 3
     /// The first pause is up to this long, each next one up to twice the one before (full jitter: many clients that failed
     /// together must not come back together).
     package var firstPause: Duration = .milliseconds(100)

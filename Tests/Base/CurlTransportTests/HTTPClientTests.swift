@@ -79,6 +79,18 @@ import Testing
         #expect(server.requests.allSatisfy { $0.body == body })
     }
 
+    @Test func repeatsNothingThatMayBeSentOnceOnly() async throws {
+        for isSentOnce in [true, false] {
+            let server = try ScriptedServer { $0.method == "GET" ? .respond(200) : .hangUp }
+            let client = HTTPClient()
+            _ = try await client.send(HTTPRequest("GET", server.url + "/"))
+            var request = HTTPRequest("PUT", server.url + "/", body: .bytes([1]))
+            request.isSentOnce = isSentOnce
+            await #expect(throws: TransportError.self) { try await client.send(request) }
+            #expect(server.requests.count { $0.method == "PUT" } == (isSentOnce ? 1 : 2))
+        }
+    }
+
     @Test func followsNoRedirect() async throws {
         let other = try ScriptedServer { _ in .text(200, "stolen") }
         let target = other.url

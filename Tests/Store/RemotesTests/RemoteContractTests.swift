@@ -95,7 +95,8 @@ import Testing
     func letsOneOfManyWritersWin(_ maker: RemoteMaker) async throws {
         let (remote, owner) = try maker.make()
         defer { withExtendedLifetime(owner) {} }
-        let wins = try await mapConcurrently(Array(0..<16), width: 16) { number in
+        // SeaweedFS lets each loser of a race wait for a second, so there are few of them.
+        let wins = try await mapConcurrently(Array(0..<(maker.name == "S3" ? 4 : 16)), width: 16) { number in
             try await remote.putIfAbsent([UInt8(number)], at: "events/race.json")
         }
         #expect(wins.count { $0 } == 1)

@@ -17,6 +17,8 @@ struct S3Request: Sendable {
     var payload = Digest.of("")
     /// Unsuccessful statuses that the caller handles.
     var accepted: Set<Int> = []
+    /// Whether the count of attempts must be true, because a second one is answered differently.
+    var isSentOnce = false
 
     init(_ method: String, _ key: String?, action: String) {
         self.method = method
@@ -110,7 +112,8 @@ final class S3Client: Sendable {
         case .unresolved, .refused, .connectTimeout:
             let patience = hasAnswered.load(ordering: .relaxed) ? retry.patienceLater : retry.patienceAtFirst
             return ContinuousClock.now - start < patience
-        case .stalled, .broken: return attempt < retry.attempts
+        case .stalled: return attempt < retry.attemptsAtStalls
+        case .broken: return attempt < retry.attempts
         case .untrusted, .unusable: return false
         }
     }
@@ -125,7 +128,9 @@ final class S3Client: Sendable {
             method: request.method, path: path, query: request.query,
             headers: [("host", settings.host)] + request.headers, payloadHash: request.payload.hex, at: now)
         let query = request.query.isEmpty ? "" : "?" + S3Signer.canonicalQuery(request.query)
-        return HTTPRequest(request.method, settings.server + path + query, headers: headers, body: request.body)
+        var signed = HTTPRequest(request.method, settings.server + path + query, headers: headers, body: request.body)
+        signed.isSentOnce = request.isSentOnce
+        return signed
     }
 }
 

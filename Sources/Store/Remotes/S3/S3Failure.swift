@@ -33,8 +33,8 @@ enum S3Failure {
             self = response.headers["date"].flatMap(httpDate).map { .clockSkew(error, serverTime: $0) } ?? .final(error)
         case (_, "ExpiredToken"), (_, "ExpiredTokenException"), (_, "TokenRefreshRequired"):
             self = .expired(context.tokenError)
-        case (429, _), (500..., _), (408, _), (_, "SlowDown"), (_, "RequestTimeout"),
-            (409, _) where response.status != 501:
+        case (501, _): self = .final(context.finalError)
+        case (408, _), (409, _), (429, _), (500..., _), (_, "SlowDown"), (_, "RequestTimeout"):
             self = .passing(context.busyError, after: retryAfter(response.headers["retry-after"]))
         case (_, "IncompleteBody"), (_, "BadDigest"), (_, "XAmzContentSHA256Mismatch"),
             (_, "XAmzContentChecksumMismatch"),

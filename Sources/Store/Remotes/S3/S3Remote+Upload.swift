@@ -123,6 +123,7 @@ extension S3Remote {
         request.body = .bytes(Array(document.utf8))
         request.payload = Digest.of(document)
         request.accepted = [404]
+        request.isSentOnce = true
         let counter = AttemptCounter()
         let response = try await client.perform(request, counter: counter)
         let answer = XMLElement(parsing: response.body)

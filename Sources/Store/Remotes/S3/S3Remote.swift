@@ -80,6 +80,7 @@ package struct S3Remote: Remote {
         var request = S3Request(putting: bytes, at: key)
         request.headers.append(("If-None-Match", "*"))
         request.accepted = [412, 501]
+        request.isSentOnce = true
         let counter = AttemptCounter()
         let response = try await client.perform(request, counter: counter)
         switch response.status {

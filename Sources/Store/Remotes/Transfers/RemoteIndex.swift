@@ -51,10 +51,9 @@ struct RemoteIndex: Sendable {
     /// Whether the remote holds `root` and, as indexes are written last, all that it needs.
     func holds(_ root: ContentRoot) -> Bool {
         guard isComplete else { return false }
-        switch root.kind {
-        case .tree: return contains(ObjectKey(.tree, root.digest))
-        case .file: return contains(ObjectKey(.chunk, root.digest)) || contains(ObjectKey(.manifest, root.digest))
-        }
+        // A file of one chunk is that chunk; larger files, and listings of very large folders, have a list of chunks.
+        let kinds: [ObjectKind] = root.kind == .tree ? [.tree, .manifest] : [.chunk, .manifest]
+        return kinds.contains { contains(ObjectKey($0, root.digest)) }
     }
 }
 
@@ -104,11 +103,14 @@ struct RemoteIndexReader: Sendable {
         if FileSystem.exists(path), let bytes = try? FileSystem.read(path), Digest.of(bytes) == digest(of: key) {
             return try PackIndexFile.decode(bytes, subject: key)
         }
-        let bytes = try await remote.get(key)
-        guard Digest.of(bytes) == digest(of: key) else {
-            throw MLOpsError(
-                .damaged, "`\(key)` in the remote `\(remote.location)` does not hold the bytes that its name says",
-                hint: "remove it there, then run `mlops push` where the data is whole")
+        let bytes = try await lookingAgain {
+            let bytes = try await remote.get(key)
+            guard Digest.of(bytes) == digest(of: key) else {
+                throw MLOpsError(
+                    .damaged, "`\(key)` in the remote `\(remote.location)` does not hold the bytes that its name says",
+                    hint: "remove it there, then run `mlops push` where the data is whole")
+            }
+            return bytes
         }
         let file = try PackIndexFile.decode(bytes, subject: "`\(key)` in the remote `\(remote.location)`")
         try remember(bytes, key: key)

@@ -103,20 +103,16 @@ extension Transfer {
 
     private func fetchWhole(_ pack: PackIndexFile.Pack, meter: ProgressMeter) async throws {
         let key = packKey(pack.digest)
-        for attempt in 1... {
+        try await namingPack(key) {
             let path = FileSystem.temporaryPath(beside: FileSystem.join(try store.packsFolder(), "pack"))
             defer { try? FileSystem.removeFile(path) }
+            try Failpoint.reach("pull.pack")
+            try await remote.download(key, to: path) { meter.add(bytes: $0) }
             do {
-                try Failpoint.reach("pull.pack")
-                try await remote.download(key, to: path) { meter.add(bytes: $0) }
-                try store.install(packAt: path, digest: pack.digest, entries: PackReader.readFooter(at: path))
-                return
-            } catch let error as MLOpsError where error.kind == .damaged {
-                // Bytes can be hurt on their way: a second try tells that from a damaged remote.
-                if attempt == 2 { throw damagedPack(key, cause: error) }
+                try store.install(packAt: path, digest: pack.digest, entries: pack.entries)
+            } catch {
                 meter.add(bytes: -pack.byteCount)
-            } catch let error as MLOpsError where error.kind == .notFound {
-                throw lostPack(key, cause: error)
+                throw error
             }
         }
     }
@@ -125,27 +121,31 @@ extension Transfer {
         _ pack: PackIndexFile.Pack, _ range: Range<Int64>, _ entries: [PackEntry], meter: ProgressMeter
     ) async throws -> [PackFrame] {
         let key = packKey(pack.digest)
-        for attempt in 1... {
-            do {
-                try Failpoint.reach("pull.range")
-                let bytes = try await remote.get(key, range: range)
-                let frames = try entries.map { entry in
-                    let start = Int(entry.offset - range.lowerBound)
-                    let frame = PackFrame(
-                        key: entry.key, codec: entry.codec, plainLength: entry.plainLength,
-                        stored: Array(bytes[start..<start + entry.storedLength]))
-                    _ = try frame.decoded()
-                    return frame
-                }
-                meter.add(bytes: range.upperBound - range.lowerBound)
-                return frames
-            } catch let error as MLOpsError where error.kind == .damaged {
-                if attempt == 2 { throw damagedPack(key, cause: error) }
-            } catch let error as MLOpsError where error.kind == .notFound {
-                throw lostPack(key, cause: error)
+        return try await namingPack(key) {
+            try Failpoint.reach("pull.range")
+            let bytes = try await remote.get(key, range: range)
+            let frames = try entries.map { entry in
+                let start = Int(entry.offset - range.lowerBound)
+                let frame = PackFrame(
+                    key: entry.key, codec: entry.codec, plainLength: entry.plainLength,
+                    stored: Array(bytes[start..<start + entry.storedLength]))
+                _ = try frame.decoded()
+                return frame
             }
+            meter.add(bytes: range.upperBound - range.lowerBound)
+            return frames
         }
-        return []
+    }
+
+    /// `read`, whose errors of damage and absence become those of the pack `key` of the remote.
+    private func namingPack<Output>(_ key: String, _ read: () async throws -> Output) async throws -> Output {
+        do {
+            return try await lookingAgain(read)
+        } catch let error as MLOpsError where error.kind == .damaged {
+            throw damagedPack(key, cause: error)
+        } catch let error as MLOpsError where error.kind == .notFound {
+            throw lostPack(key, cause: error)
+        }
     }
 
     private func lostPack(_ key: String, cause: any Error) -> MLOpsError {

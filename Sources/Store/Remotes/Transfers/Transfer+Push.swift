@@ -2,8 +2,6 @@ internal import Basics
 package import ContentStorage
 
 extension Transfer {
-    /// Fewer index files than this are left alone: each costs one request, once.
-    private static let mostIndexFiles = 64
     /// Smaller packs are put together into larger ones on their way.
     private static let smallPack: Int64 = 8 << 20
     private static let packTarget = 64 << 20
@@ -142,7 +140,7 @@ extension Transfer {
     ) async throws {
         // Many small files become one that says the same; the old ones go only after it is there. A reader that misses one
         // of them lists again.
-        let isMerging = index.fileKeys.count >= Transfer.mostIndexFiles
+        let isMerging = index.fileKeys.count >= mergesIndexAt
         let bytes = PackIndexFile(packs: (isMerging ? index.packs : []) + packs).encode()
         let key = RemoteIndexReader.folder + PackIndexFile.name(of: bytes)
         try Failpoint.reach("push.index")

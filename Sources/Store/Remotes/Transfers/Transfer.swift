@@ -10,6 +10,8 @@ package struct Transfer: Sendable {
     let remote: any Remote
     let jobs: Int
     let progress: ProgressHandler?
+    /// A push that finds this many index files merges them: each costs every machine one request, once.
+    package var mergesIndexAt = 64
 
     /// - Parameter jobs: packs and ranges that move at a time.
     package init(store: ContentStore, remote: any Remote, jobs: Int = 8, progress: ProgressHandler? = nil) {
