@@ -27,6 +27,7 @@ final class AddSession: Sendable {
         self.index = index
         self.packs = packs
         try packs.prepare()
+        try packs.removeLeftovers()
     }
 
     /// Which of the objects this caller must store: not in the store, and taken on by nobody else.

@@ -10,7 +10,7 @@ struct LargeFileAdder {
     let worker: AddWorker
 
     /// Memory for one block, and the rest of the block before in front of it.
-    // @unchecked: written before it is shared, then only read.
+    // @unchecked: filled while nobody else looks at it, then only read until its chunks are written.
     private final class Block: @unchecked Sendable {
         static let capacity = StoreLimits.block + ChunkSizes.standard.maximum
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
@@ -39,12 +39,17 @@ struct LargeFileAdder {
         var hasher = DigestHasher()
         var chunks: [FileManifest.Entry] = []
         var offset: Int64 = 0
+        // One is filled and hashed while another is written, and the third is filled next.
+        let blocks = [Block(), Block(), Block()]
+        var turn = 0
         var carried: (block: Block, range: Range<Int>)?
         var writing: Task<Void, any Error>?
         do {
             while true {
                 try Task.checkCancellation()
-                let block = Block()
+                let block = blocks[turn % blocks.count]
+                turn += 1
+                block.freshStart = 0
                 if let carried {
                     block.memory.copyBytes(from: carried.block.slice(carried.range))
                     block.freshStart = carried.range.count

@@ -15,6 +15,18 @@ struct PackFolder: Sendable {
         if !FileSystem.isDirectory(path) { try FileSystem.createDirectories(path) }
     }
 
+    /// Removes temporaries whose process is dead: writers hold a lock, and what others download grows.
+    func removeLeftovers(olderThan age: Duration = .seconds(600)) throws {
+        let oldest = StableRead.now() - Int64(age.seconds * 1e9)
+        for name in try FileSystem.list(path) where name.hasSuffix(".mlops-tmp") {
+            let temporary = FileSystem.join(path, name)
+            guard let status = try FileStatus.of(temporary), status.modificationNanoseconds < oldest,
+                let file = try? OpenFile(reading: temporary), flock(file.descriptor, LOCK_EX | LOCK_NB) == 0
+            else { continue }
+            try FileSystem.removeFile(temporary)
+        }
+    }
+
     /// The digests that name the packs here.
     func list() throws -> Set<Digest> {
         var packs: Set<Digest> = []

@@ -32,6 +32,8 @@ package final class PackWriter: @unchecked Sendable {
     package init(folder: String) throws {
         try Failpoint.reach("pack.create")
         file = try OpenFile(creating: FileSystem.temporaryPath(beside: FileSystem.join(folder, "pack")), mode: 0o600)
+        // Held until the process lets go of the file, so that others can tell a temporary in use from one left behind.
+        _ = flock(file.descriptor, LOCK_EX | LOCK_NB)
         buffer.reserveCapacity(PackWriter.bufferLength)
         buffer += PackFormat.header
     }

@@ -150,6 +150,19 @@ import Testing
         }
     }
 
+    @Test func temporariesOfDeadProcessesAreRemovedAndThoseInUseStay() throws {
+        let folder = try TemporaryFolder()
+        let packs = PackFolder(path: folder.path)
+        let writer = try PackWriter(folder: folder.path)
+        try folder.write(".left.mlops-tmp", "x")
+        try packs.removeLeftovers()
+        #expect(try FileSystem.list(folder.path).count == 2)
+        try packs.removeLeftovers(olderThan: .zero)
+        #expect(try FileSystem.list(folder.path).count == 1)
+        try writer.append(PackFrame(key: ObjectKey(.chunk, Digest.of("a")), codec: .raw, plainLength: 1, stored: [97]))
+        #expect(try PackReader.readFooter(at: try writer.finish().path).count == 1)
+    }
+
     @Test func aFrameThatClaimsTooMuchIsRefused() {
         let bomb = PackFrame(
             key: ObjectKey(.chunk, Digest.of("x")), codec: .zstd, plainLength: 1 << 40, stored: [1, 2, 3])
