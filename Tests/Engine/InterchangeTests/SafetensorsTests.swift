@@ -15,7 +15,7 @@ private func fixture(_ name: String) -> String {
         #expect(file.header.metadata == ["mlops": "{\"a\":\"b\"}"])
         let b = try file.tensor("b.f32")
         #expect(b.shape == [2, 3])
-        #expect(b.floats() == [1.5, -2.25, 3e-40, 3.4e38, 0.1, -0.0])
+        #expect(b.floats() == [1.5, -2.25, Float(3e-40 as Double), 3.4e38, 0.1, -0.0])
         #expect(try file.tensor("f64").doubles() == [1.0 / 3, -1e300])
         #expect(try file.tensor("i64").int64s() == [.min, .max])
         #expect(try file.tensor("i32").elements() == [Int32.min, .max])
