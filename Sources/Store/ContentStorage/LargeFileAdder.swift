@@ -49,15 +49,7 @@ struct LargeFileAdder {
                 try Task.checkCancellation()
                 let block = blocks[turn % blocks.count]
                 turn += 1
-                block.freshStart = 0
-                if let carried {
-                    block.memory.copyBytes(from: carried.block.slice(carried.range))
-                    block.freshStart = carried.range.count
-                }
-                let room = UnsafeMutableRawBufferPointer(
-                    rebasing: block.memory[block.freshStart..<block.freshStart + StoreLimits.block])
-                let count = try file.read(into: room, at: offset)
-                block.count = block.freshStart + count
+                let count = try fill(block, after: carried, from: file, at: offset)
                 offset += Int64(count)
                 guard offset <= status.size else { throw StableRead.changed(file.path) }
                 let isFinal = count < StoreLimits.block
@@ -84,6 +76,19 @@ struct LargeFileAdder {
         progress.add(bytes: 0, files: 1)
         return HashedFile(
             place: place, digest: digest, status: status, isRacy: StableRead.isRacy(status, hashedFrom: start))
+    }
+
+    /// Reads the next block behind what the block before could not cut; the count of bytes read.
+    private func fill(
+        _ block: Block, after carried: (block: Block, range: Range<Int>)?, from file: OpenFile, at offset: Int64
+    ) throws -> Int {
+        block.freshStart = carried?.range.count ?? 0
+        if let carried { block.memory.copyBytes(from: carried.block.slice(carried.range)) }
+        let room = UnsafeMutableRawBufferPointer(
+            rebasing: block.memory[block.freshStart..<block.freshStart + StoreLimits.block])
+        let count = try file.read(into: room, at: offset)
+        block.count = block.freshStart + count
+        return count
     }
 
     private static func update(_ hasher: DigestHasher, with block: Block) async -> DigestHasher {
