@@ -18,7 +18,8 @@ package struct GateStep: BuiltInStep {
         StepParameter("rules", .list, required: true, "rules such as `{ metric: test.accuracy, min: 0.85 }`"),
         StepParameter(
             "report", .string,
-            "where to write the verdicts, as JSON, by default `build/<pipeline>/<stage>.json`; written when it refuses, too"),
+            "where to write the verdicts, as JSON, by default `build/<pipeline>/<stage>.json`; written when it refuses, too"
+        ),
         StepParameter("seed", .int, default: 0, "of the bootstrap for rules with `confidence`"),
     ]
 

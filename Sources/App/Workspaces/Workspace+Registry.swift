@@ -140,7 +140,14 @@ extension Workspace {
     ) async throws -> RetrievalOutcome {
         let remote = try remoteForEvents(named: remoteName)
         if let remote { try await receiveEvents(of: reference.artifact, from: remote) }
-        let version = try await registry.resolve(reference)
+        let version: VersionRecord
+        do {
+            version = try await registry.resolve(reference)
+        } catch let error as MLOpsError where error.kind == .notFound && remote == nil {
+            throw MLOpsError(
+                .notFound, "\(error.message) here, and this project has no remote to ask",
+                hint: "add the remote that has it with `mlops remote add`", cause: error)
+        }
         let root = ContentRoot(version.content)
         var transfer: TransferReport?
         if try !store.contains(root) {

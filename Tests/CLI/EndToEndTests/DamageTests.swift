@@ -23,6 +23,23 @@ import Testing
         try project.mlops("fsck").expectSuccess()
     }
 
+    @Test func fsckNamesTheCommitWhoseDataAreHurt() throws {
+        let project = try Project()
+        try project.folder.write("data/a.bin", "old content")
+        try project.mlops("add", "data/a.bin").expectSuccess()
+        try project.commit("Old")
+        let old = try #require(try packs(of: project).first)
+        try project.folder.write("data/a.bin", "new content")
+        try project.mlops("add", "data/a.bin").expectSuccess()
+        try project.commit("New")
+        var bytes = try FileSystem.read(old)
+        bytes[bytes.count / 2] ^= 1
+        try FileSystem.replace(old, with: bytes)
+        let commit = try project.git("rev-parse", "HEAD~1").output.prefix(12)
+        let result = try project.mlops("fsck")
+        #expect(result.exitCode == 12 && result.all.contains("datasets/a at commit \(commit)"), "\(result.all)")
+    }
+
     @Test func aBadChunkNeverReachesTheWorkspace() throws {
         let project = try Project()
         let path = try project.folder.write("data/a.bin", (0..<3000).map { UInt8(truncatingIfNeeded: $0 &* 7919) })

@@ -35,11 +35,12 @@ struct Fsck: Verb {
         guard report.isClean else {
             let hurt = report.hurtRoots
             let names =
-                hurt.isEmpty ? "no artifact is hurt" : "it hurts \(hurt.map { "`\($0)`" }.joined(separator: ", "))"
+                hurt.isEmpty
+                ? "no known commit or version needs it" : "it hurts \(hurt.map { "`\($0)`" }.joined(separator: ", "))"
             throw MLOpsError(
                 .damaged, "\(Format.count(report.damages.count, "fault")) in the store: \(names)",
                 hint: hurt.isEmpty
-                    ? "remove the pack that is named above"
+                    ? "other branches and stashes may still need it: keep the pack until a remote has their data"
                     : "move the packs that are named above away, then run `mlops pull` to fetch their content from a remote"
             )
         }
