@@ -19,6 +19,8 @@ package struct Evaluation: Sendable {
         classes: [String], positiveIndex: Int?, labels: [Int], probabilities: [Float], groups: [String: [String]],
         seconds: Double
     ) {
+        precondition(
+            probabilities.count == labels.count * classes.count, "\(probabilities.count) probabilities do not fit")
         self.classes = classes
         self.positiveIndex = positiveIndex
         self.labels = labels

@@ -15,7 +15,8 @@ private func fixture(_ name: String) -> String {
         let folder = try TemporaryFolder()
         let path = try folder.write("plain.csv", try FileSystem.read(fixture("two-members.csv.gz")))
         let bytes = try ByteStream(path: path).readAll(limit: 1 << 20)
-        #expect(String(decoding: bytes, as: UTF8.self) == (0..<1000).map { "\($0),row \($0)\n" }.joined())
+        let expected = (0..<1000).map { "\($0),row \($0)\n" }.joined()
+        #expect(String(decoding: bytes, as: UTF8.self) == expected)
     }
 
     @Test func aCutOrFlippedGzipFileIsDamaged() throws {
@@ -53,7 +54,8 @@ private func fixture(_ name: String) -> String {
         #expect(images.shape == [12, 4, 5])
         let pixels: [UInt8] = (0..<240).map { UInt8(($0 * 7 + 3) % 256) }
         #expect(images.values == pixels)
-        #expect(try IDXReader.read(fixture("labels-idx1-ubyte.gz")).values == (0..<12).map { UInt8($0 % 3) })
+        let labels: [UInt8] = (0..<12).map { UInt8($0 % 3) }
+        #expect(try IDXReader.read(fixture("labels-idx1-ubyte.gz")).values == labels)
     }
 
     @Test(arguments: [

@@ -24,9 +24,9 @@ import Testing
     }
 
     @Test func quotesDelimitersAndLineBreaksInsideAFieldAreText() throws {
-        #expect(
-            try rows("1,\"a \"\"b\"\", c\"\r\n2,\"two\nlines\"\r\n\"\",\n")
-                == [["1", "a \"b\", c"], ["2", "two\nlines"], ["", ""]])
+        let found = try rows("1,\"a \"\"b\"\", c\"\r\n2,\"two\nlines\"\r\n\"\",\n")
+        let expected = [["1", "a \"b\", c"], ["2", "two\nlines"], ["", ""]]
+        #expect(found == expected)
     }
 
     @Test func theLastLineNeedsNoLineBreakAndBlankLinesDoNotCount() throws {
@@ -40,8 +40,8 @@ import Testing
 
     @Test func commentsAndSpacesAfterTheDelimiterAreSkippedOnRequest() throws {
         let format = CSVFormat(skipsSpaces: true, commentPrefix: "|")
-        #expect(
-            try rows("|1x3 Cross validator\n25, Private\n 3,  \"x\"\n", format) == [["25", "Private"], ["3", "x"]])
+        let found = try rows("|1x3 Cross validator\n25, Private\n 3,  \"x\"\n", format)
+        #expect(found == [["25", "Private"], ["3", "x"]])
         #expect(try rows("1, 2\n") == [["1", " 2"]])
     }
 

@@ -11,14 +11,16 @@ import Testing
 /// Pictures of 16 × 16 with a bright bar: lying (0) or standing (1).
 private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
     func idx(_ shape: [Int], _ values: [UInt8]) -> [UInt8] {
-        [0, 0, 8, UInt8(shape.count)] + shape.flatMap { [0, 0, UInt8($0 >> 8), UInt8($0 & 255)] } + values
+        let sizes: [UInt8] = shape.flatMap { [0, 0, UInt8($0 >> 8), UInt8($0 & 255)] }
+        return [0, 0, 8, UInt8(shape.count)] + sizes + values
     }
     for (name, count, seed) in [("train", 400, 1), ("test", 100, 2)] {
         var random = Philox(seed: UInt64(seed))
         var pixels: [UInt8] = []
         var labels: [UInt8] = []
         for example in 0..<count {
-            var picture = (0..<256).map { _ in UInt8(random.nextIndex(below: 60)) }
+            var picture: [UInt8] = []
+            for _ in 0..<256 { picture.append(UInt8(random.nextIndex(below: 60))) }
             let (line, start) = (random.nextIndex(below: 16), random.nextIndex(below: 8))
             for k in start..<(start + 8) { picture[example % 2 == 0 ? line * 16 + k : k * 16 + line] = 255 }
             pixels += picture
@@ -91,7 +93,8 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
         #expect(evaluation.count == 400 && evaluation.positiveIndex == 1)
         #expect(evaluation.groups["sex"] == rows.map { String($0.split(separator: ",")[1]) })
         #expect(evaluation.labels == rows.map { $0.hasSuffix("old") ? 1 : 0 })
-        #expect(try #require(evaluation.areaUnderCurve) > 0.98)
+        let area = try #require(evaluation.areaUnderCurve)
+        #expect(area > 0.98)
         #expect(evaluation.positiveScores?.count == 400)
     }
 
@@ -100,8 +103,7 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
             classes: ["n", "p"], positiveIndex: 1, labels: [0, 0, 1, 1, 1],
             probabilities: [0.9, 0.1, 0.6, 0.4, 0.6, 0.4, 0.2, 0.8, 0.95, 0.05], groups: [:], seconds: 0)
         // Pairs: 4 of 6 right (0.4 tie counts ½ with one, right with the other; 0.8 beats both; 0.05 loses both).
-        let expected: Double = 3.5 / 6
-        #expect(evaluation.areaUnderCurve == expected)
+        #expect(evaluation.areaUnderCurve == 3.5 / 6)
     }
 
     @Test func picturesGoFromTrainingToFloatAndInt8Answers() throws {
@@ -144,24 +146,26 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
         #expect(try predictor.predict(records: []).count == 0)
     }
 
+    private func fault(_ file: ModelFile) throws -> MLOpsError {
+        try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }
+    }
+
     @Test func aFileThatIsNoModelOrDoesNotFitItselfIsRefused() throws {
         try folder.write("x.safetensors", "hello")
         #expect(throws: MLOpsError.self) { try Predictor(path: folder("x.safetensors")) }
         _ = try trainedTable()
         var file = try ModelFile(path: folder("float.safetensors"))
         file.description.classes.append("third")
-        let classes = try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }
+        let classes = try fault(file)
         #expect(classes.kind == .damaged && classes.message.contains("3 classes"))
         file = try ModelFile(path: folder("float.safetensors"))
         file.tensors["0.weight"] = nil
-        #expect(
-            try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.message.contains(
-                "`0.weight` is missing"))
+        #expect(try fault(file).message.contains("`0.weight` is missing"))
         file = try ModelFile(path: folder("float.safetensors"))
         file.description.architecture.layers = [.linear(inputs: 3, outputs: 1 << 24), .batchNorm1d(features: 1 << 24)]
-        #expect(try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.kind == .damaged)
+        #expect(try fault(file).kind == .damaged)
         file = try ModelFile(path: folder("float.safetensors"))
         file.description.input = ["kind": "sound"]
-        #expect(try #require(throws: MLOpsError.self) { try Predictor(file, path: "m") }.kind == .damaged)
+        #expect(try fault(file).kind == .damaged)
     }
 }

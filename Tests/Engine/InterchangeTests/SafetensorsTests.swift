@@ -15,15 +15,16 @@ private func fixture(_ name: String) -> String {
         #expect(file.header.metadata == ["mlops": "{\"a\":\"b\"}"])
         let b = try file.tensor("b.f32")
         #expect(b.shape == [2, 3])
-        #expect(b.floats() == [1.5, -2.25, Float(3e-40 as Double), 3.4e38, 0.1, -0.0])
+        let values: [Float] = [1.5, -2.25, Float(bitPattern: 214087), 3.4e38, 0.1, -0.0]
+        #expect(b.floats() == values)
         #expect(try file.tensor("f64").doubles() == [1.0 / 3, -1e300])
         #expect(try file.tensor("i64").int64s() == [.min, .max])
-        #expect(try file.tensor("i32").elements() == [Int32.min, .max])
-        #expect(try file.tensor("i8").elements() == [Int8.min, .max, 0])
-        #expect(try file.tensor("u8").elements() == [UInt8.min, .max])
+        #expect(try file.tensor("i32").elements(as: Int32.self) == [.min, .max])
+        #expect(try file.tensor("i8").elements(as: Int8.self) == [.min, .max, 0])
+        #expect(try file.tensor("u8").elements(as: UInt8.self) == [.min, .max])
         #expect(try file.tensor("scalar").item() == 7)
         #expect(try file.tensor("empty").shape == [0, 4])
-        #expect(try file.tensor("quoted \"name\" é").elements() == [UInt8(1)])
+        #expect(try file.tensor("quoted \"name\" é").elements(as: UInt8.self) == [1])
     }
 
     @Test func whatIsWrittenIsByteForByteWhatPythonWrites() throws {
@@ -34,9 +35,11 @@ private func fixture(_ name: String) -> String {
 
     @Test func halfPrecisionBecomesSingle() throws {
         let file = try SafetensorsFile(path: fixture("halves.safetensors"))
-        #expect(try file.tensor("f16").floats() == [1, -0.5, 65504, 0x1p-24, 0.33300781, .infinity, -0.0])
-        #expect(try file.tensor("bf16").floats()[0...2] == [1, -0.5, Float(bitPattern: 0x7F61_0000)])
-        #expect(try file.tensor("bool").elements() == [UInt8(1), 0, 1])
+        let halves: [Float] = [1, -0.5, 65504, 0x1p-24, 0.33300781, .infinity, -0.0]
+        #expect(try file.tensor("f16").floats() == halves)
+        let brain: [Float] = [1, -0.5, Float(bitPattern: 0x7F61_0000)]
+        #expect(try Array(file.tensor("bf16").floats()[0...2]) == brain)
+        #expect(try file.tensor("bool").elements(as: UInt8.self) == [1, 0, 1])
     }
 
     @Test func aFileSurvivesARoundTripAndReplacesTheOldOneWhole() throws {
@@ -45,7 +48,8 @@ private func fixture(_ name: String) -> String {
         try SafetensorsFile.write(tensors, metadata: ["k": "v\n\u{1}"], to: folder("m.safetensors"))
         let file = try SafetensorsFile(path: folder("m.safetensors"))
         #expect(file.header.metadata == ["k": "v\n\u{1}"])
-        #expect(try file.tensor("w").isIdentical(to: try #require(tensors["w"])))
+        let written = try #require(tensors["w"])
+        #expect(try file.tensor("w").isIdentical(to: written))
         #expect(file.names == ["n", "w"])
         #expect(try FileSystem.list(folder.path) == ["m.safetensors"])
     }
@@ -151,7 +155,7 @@ private func fixture(_ name: String) -> String {
         let description = ModelFile.Description(
             precision: .float32, recipe: "vision/test", architecture: Architecture(input: [1, 8, 8], layers: layers),
             input: ["kind": "images"], classes: ["no", "yes"], positiveClass: "yes",
-            hyperparameters: ["epochs": 3, "learning_rate": 0.001], seed: .max)
+            hyperparameters: ["epochs": 3, "learning_rate": 0.001], seed: UInt64(Int64.max))
         #expect(try description.architecture.shapes().last == [2])
         try ModelFile(description: description, tensors: ["x": .zeros([2])]).write(to: folder("m.safetensors"))
         let copy = try ModelFile(path: folder("m.safetensors"))
@@ -167,8 +171,8 @@ private func fixture(_ name: String) -> String {
         let new = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("new.safetensors")) }
         #expect(new.kind == .usage && new.message.contains("format 2, this program reads format 1"))
         try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":1}"], to: folder("bad.safetensors"))
-        #expect(
-            try #require(throws: MLOpsError.self) { try ModelFile(path: folder("bad.safetensors")) }.kind == .damaged)
+        let bad = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("bad.safetensors")) }
+        #expect(bad.kind == .damaged)
     }
 
     @Test func layersThatDoNotFitAreNamed() throws {

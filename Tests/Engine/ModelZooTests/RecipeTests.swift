@@ -25,17 +25,18 @@ import Testing
         }
     }
 
-    @Test(
-        arguments: [
-            (["lerning_rate": 0.1], "has no setting `lerning_rate`", "did you mean `learning_rate`?"),
-            (["epochs": 0], "is 0, expected a whole number in 1...10000", "passes over"),
-            (["epochs": 2.5], "is 2.5, expected a whole number", "epochs"),
-            (["dropout": "high"], "is \"high\", expected a number in 0...0.9", "dropout"),
-            (["hidden": [64, 0]], "is [64,0], expected a list", "hidden"),
-            (["optimizer": "adam"], "expected one of adamw, sgd", "optimizer"),
-            (["batch_norm": 1], "expected true or false", "batch_norm"),
-            ("fast", "is not a map of settings", ""),
-        ] as [(JSONValue, String, String)])
+    private static let wrongSettings: [(JSONValue, String, String)] = [
+        (["lerning_rate": 0.1], "has no setting `lerning_rate`", "did you mean `learning_rate`?"),
+        (["epochs": 0], "is 0, expected a whole number in 1...10000", "passes over"),
+        (["epochs": 2.5], "is 2.5, expected a whole number", "epochs"),
+        (["dropout": "high"], "is \"high\", expected a number in 0...0.9", "dropout"),
+        (["hidden": [64, 0]], "is [64,0], expected a list", "hidden"),
+        (["optimizer": "adam"], "expected one of adamw, sgd", "optimizer"),
+        (["batch_norm": 1], "expected true or false", "batch_norm"),
+        ("fast", "is not a map of settings", ""),
+    ]
+
+    @Test(arguments: wrongSettings)
     func aWrongSettingSaysWhatIsAccepted(_ config: JSONValue, _ words: String, _ hint: String) throws {
         let recipe = TabularMLP()
         let error = try #require(throws: MLOpsError.self) {
@@ -50,14 +51,16 @@ import Testing
         let recipe = LeNet5()
         let settings = try HyperParameters(resolving: nil, of: recipe.name, declared: recipe.hyperparameters)
         let architecture = try recipe.architecture(input: [1, 28, 28], classes: 10, settings: settings)
-        #expect(
-            try architecture.shapes().filter { $0.count == 3 }
-                == [
-                    [1, 28, 28], [6, 28, 28], [6, 28, 28], [6, 14, 14], [16, 10, 10], [16, 10, 10], [16, 5, 5],
-                ])
+        let pictures = try architecture.shapes().filter { $0.count == 3 }
+        let expected = [
+            [1, 28, 28], [6, 28, 28], [6, 28, 28], [6, 14, 14], [16, 10, 10], [16, 10, 10], [16, 5, 5],
+        ]
+        #expect(pictures == expected)
         var random = Philox(seed: 0)
         // C1 156, C3 2416 with every map connected, C5 48120, F6 10164, output 850.
-        #expect(try architecture.makeNetwork(using: &random).parameterCount == 156 + 2416 + 48120 + 10164 + 850)
+        let network = try architecture.makeNetwork(using: &random)
+        let count = 156 + 2416 + 48120 + 10164 + 850
+        #expect(network.parameterCount == count)
         #expect(throws: MLOpsError.self) { try recipe.architecture(input: [108], classes: 2, settings: settings) }
     }
 
