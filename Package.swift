@@ -129,7 +129,8 @@ let package = Package(
         .module(
             "Training", in: "App",
             uses: [
-                "Basics", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits", "Gates", "Datasets",
+                "Basics", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits", "Gates",
+                "Datasets",
                 "ModelZoo", "Quantization", "Interchange", "Inference",
             ]),
 
@@ -140,7 +141,8 @@ let package = Package(
         .module(
             "MLOpsCommands", in: "CLI",
             uses: [
-                "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes", "ContentStorage",
+                "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes",
+                "ContentStorage",
                 "TerminalOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -168,7 +170,7 @@ let package = Package(
         .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
         .tests(
             of: "Inference", in: "Engine", uses: ["Tensors", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
-        .tests(of: "Workspaces", in: "App"),
+        .tests(of: "Workspaces", in: "App", uses: ["ArtifactRegistry", "ContentStorage", "Gates", "Remotes"]),
         .tests(of: "TerminalOutput", in: "CLI"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["TestSupport", "Basics", "mlops"], path: "Tests/CLI/EndToEndTests",

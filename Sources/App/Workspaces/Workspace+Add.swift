@@ -88,7 +88,14 @@ extension Workspace {
             character.isASCII && (character.isLetter || character.isNumber || "-_".contains(character))
                 ? character : "-"
         }
-        return try ArtifactName((isModel ? "models/" : "datasets/") + String(name))
+        // A name starts with a letter or a digit.
+        let start = name.drop { !$0.isLetter && !$0.isNumber }
+        guard !start.isEmpty else {
+            throw MLOpsError(
+                .usage, "no name can be made from `\(path)`", hint: "give one: `mlops add \(path) --as datasets/<name>`"
+            )
+        }
+        return try ArtifactName((isModel ? "models/" : "datasets/") + String(start))
     }
 
     /// Data that git tracks would be kept twice, and come back at each checkout of git.

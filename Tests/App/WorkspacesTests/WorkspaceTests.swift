@@ -1,0 +1,118 @@
+import ArtifactRegistry
+import Basics
+import ContentStorage
+import Gates
+import Remotes
+import TestSupport
+import Testing
+
+@testable import Workspaces
+
+@Suite struct WorkspaceTests {
+    private let folder: TemporaryFolder
+    private let workspace: Workspace
+
+    init() throws {
+        folder = try TemporaryFolder()
+        workspace = try Workspace.initialize(at: folder.path, environment: WorkspaceTests.environment).workspace
+    }
+
+    private static let environment = HostEnvironment(variables: [:], executable: "/bin/false", actor: "test@host")
+
+    @Test(arguments: [
+        ("data/train.csv", "datasets/train"), ("models/census", "models/census"), ("out/net.safetensors", "models/net"),
+        ("data/Été 1.csv", "datasets/t--1"), ("data.tar.gz", "datasets/data"),
+    ])
+    func anArtifactIsNamedAfterItsPath(_ path: String, _ name: String) throws {
+        #expect(try Workspace.defaultName(for: RelativePath(path)).description == name)
+    }
+
+    @Test func aPathWithoutLettersNeedsAName() {
+        #expect { try Workspace.defaultName(for: RelativePath("data/---.csv")) } throws: {
+            ($0 as? MLOpsError)?.hint?.contains("--as") == true
+        }
+    }
+
+    @Test func aPointerReadsBackAsItWasWritten() async throws {
+        try folder.write("data/a.csv", "x\n")
+        let outcome = try await workspace.add(try RelativePath("data/a.csv"), source: "somewhere: else #1")
+        let pointer = try #require(try workspace.pointer(of: outcome.artifact))
+        #expect(pointer.content == outcome.content)
+        #expect(pointer.source == "somewhere: else #1")
+        #expect(try Pointer(artifact: pointer.artifact, text: pointer.text, file: "p") == pointer)
+    }
+
+    @Test(arguments: [
+        ("path: ../x\ndigest: \"sha256:D\"\nkind: file\nsize: 1\nfiles: 1\n", "leaves the repository"),
+        ("path: x\ndigest: nothing\nkind: file\nsize: 1\nfiles: 1\n", "digest `nothing`"),
+        ("path: x\ndigest: \"sha256:D\"\nkind: link\nsize: 1\nfiles: 1\n", "neither `file` nor `tree`"),
+        ("path: x\ndigest: \"sha256:D\"\nkind: file\nsize: one\nfiles: 1\n", "text `one`"),
+        ("path: x\ndigest: \"sha256:D\"\nkind: file\nfiles: 1\n", "size"),
+        ("path: x\ndigest: \"sha256:D\"\nkind: file\nsize: 1\nfiles: 1\nsise: 1\n", "sise"),
+    ])
+    func aBrokenPointerIsToldWithItsLine(_ text: String, _ words: String) throws {
+        let text = text.replacing("sha256:D", with: Digest.of("x").description)
+        try folder.write("registry/datasets/x.yaml", text)
+        let error = try #require(throws: MLOpsError.self) { try workspace.pointers() }
+        #expect(
+            error.description.contains("registry/datasets/x.yaml:") && error.description.contains(words), "\(error)")
+        #expect(error.exitCode == 64)
+    }
+
+    @Test func pathsThatOverlapAreRefused() async throws {
+        try folder.write("data/sub/a.csv", "x\n")
+        _ = try await workspace.add(try RelativePath("data/sub/a.csv"))
+        await #expect { try await workspace.add(try RelativePath("data")) } throws: {
+            "\($0)".contains("overlaps `data/sub/a.csv`")
+        }
+    }
+
+    @Test func withoutARemoteAVersionStaysHere() async throws {
+        try folder.write("models/m.bin", "weights")
+        let added = try await workspace.add(try RelativePath("models/m.bin"))
+        let first = try await workspace.publish(added.artifact)
+        #expect(first.isNew && first.version == 1 && first.remote == nil)
+        let again = try await workspace.publish(added.artifact)
+        #expect(!again.isNew && again.version == 1)
+    }
+
+    @Test func aPromotionNeedsItsRulesAndTheGatesOfTheVersion() async throws {
+        try folder.write("models/m.bin", "weights")
+        let artifact = try await workspace.add(try RelativePath("models/m.bin")).artifact
+        var details = PublicationDetails()
+        details.metrics = ["test": ["accuracy": 0.9]]
+        _ = try await workspace.publish(artifact, details: details)
+        let reference = try ArtifactReference("\(artifact)@v1")
+        let high = GateRule(metric: "test.accuracy", min: 0.95)
+        await #expect { try await workspace.promote(reference, to: "production", rules: [high]) } throws: {
+            ($0 as? MLOpsError)?.exitCode == 4 && "\($0)".contains("test.accuracy is 0.9")
+        }
+        #expect(try await workspace.registry.history(of: artifact).aliases == [:])
+        let low = GateRule(metric: "test.accuracy", min: 0.85)
+        #expect(try await workspace.promote(reference, to: "production", rules: [low]).version == 1)
+        let events = try await workspace.registry.history(of: artifact).events.count
+        #expect(events == 3, "published, refused, promoted")
+    }
+
+    @Test func aVersionWhoseGateRefusedIsNotPromoted() async throws {
+        try folder.write("models/m.bin", "weights")
+        let artifact = try await workspace.add(try RelativePath("models/m.bin")).artifact
+        var details = PublicationDetails()
+        details.gates = ["gate": ["passed": false]]
+        _ = try await workspace.publish(artifact, details: details)
+        await #expect {
+            try await workspace.promote(try ArtifactReference("\(artifact)@v1"), to: "production", rules: [])
+        } throws: { ($0 as? MLOpsError)?.exitCode == 4 }
+    }
+
+    @Test func thisMachinesRemoteWinsOverTheSharedOne() async throws {
+        let shared = RemoteConfiguration(url: folder("shared"))
+        _ = try await workspace.addRemote("origin", shared, isLocal: false, makeDefault: false)
+        await #expect { try await workspace.addRemote("origin", shared, isLocal: true, makeDefault: false) } throws: {
+            ($0 as? MLOpsError)?.exitCode == 11
+        }
+        try folder.write(".mlops/config.yaml", "version: 1\nremotes:\n  origin:\n    url: \(folder("local"))\n")
+        #expect(try workspace.remote().configuration.url == folder("local"))
+        #expect(try workspace.remote().isDefault)
+    }
+}
