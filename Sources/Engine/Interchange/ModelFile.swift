@@ -17,12 +17,18 @@ package struct ModelFile: Sendable {
         package var classes: [String]
         package var positiveClass: String?
         package var hyperparameters: JSONValue
-        package var seed: UInt64
+        package var seed: UInt64 {
+            get { UInt64(bitPattern: signedSeed) }
+            set { signedSeed = Int64(bitPattern: newValue) }
+        }
+        /// JSON's whole numbers are signed.
+        private var signedSeed: Int64
         /// The digest of the float file that an int8 model was made from.
         package var quantizedFrom: String?
 
         private enum CodingKeys: String, CodingKey {
-            case format, precision, recipe, architecture, input, classes, hyperparameters, seed
+            case format, precision, recipe, architecture, input, classes, hyperparameters
+            case signedSeed = "seed"
             case positiveClass = "positive_class"
             case quantizedFrom = "quantized_from"
         }
@@ -38,7 +44,7 @@ package struct ModelFile: Sendable {
             self.classes = classes
             self.positiveClass = positiveClass
             self.hyperparameters = hyperparameters
-            self.seed = seed
+            signedSeed = Int64(bitPattern: seed)
         }
     }
 
