@@ -1,13 +1,15 @@
 #include "quantized.h"
-#include <math.h>
+#include "quantized_round.h"
 #include <string.h>
 
 void ck_q_quantize(size_t n, const float *x, float scale, int zero, uint8_t *out) {
     float low = (float)-zero, high = (float)(255 - zero);
     for (size_t i = 0; i < n; i++) {
         float value = x[i] / scale;
-        value = value != value ? 0 : value < low ? low : value > high ? high : value;
-        out[i] = (uint8_t)((int)rintf(value) + zero);
+        value = value == value ? value : 0;
+        value = value < low ? low : value;
+        value = value > high ? high : value;
+        out[i] = (uint8_t)((int)CK_Q_ROUND(value) + zero);
     }
 }
 
@@ -17,6 +19,27 @@ void ck_q_dequantize(size_t n, const uint8_t *x, float scale, int zero, float *o
 
 void ck_q_lookup(size_t n, const uint8_t *x, const uint8_t *table, uint8_t *out) {
     for (size_t i = 0; i < n; i++) out[i] = table[x[i]];
+}
+
+// Runs of a window are a few bytes long: a call of memcpy for each costs more than the copy. Two copies of a fixed size that
+// overlap do for any length between that size and its double.
+static inline void copyRun(size_t n, const uint8_t *from, uint8_t *to) {
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else if (n > 0) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
 }
 
 void ck_q_im2col(const ck_q_window *w, const uint8_t *image, int zero, size_t stride, uint8_t *rows) {
@@ -31,13 +54,13 @@ void ck_q_im2col(const ck_q_window *w, const uint8_t *image, int zero, size_t st
                 if (top < 0 || top >= (ptrdiff_t)w->height) {
                     memset(row, zero, run);
                 } else if (inside) {
-                    memcpy(row, image + ((size_t)top * w->width + (size_t)left) * w->channels, run);
+                    copyRun(run, image + ((size_t)top * w->width + (size_t)left) * w->channels, row);
                 } else {
                     for (size_t kx = 0; kx < w->kernel; kx++) {
                         ptrdiff_t column = left + (ptrdiff_t)kx;
                         uint8_t *pixel = row + kx * w->channels;
                         if (column < 0 || column >= (ptrdiff_t)w->width) memset(pixel, zero, w->channels);
-                        else memcpy(pixel, image + ((size_t)top * w->width + (size_t)column) * w->channels, w->channels);
+                        else copyRun(w->channels, image + ((size_t)top * w->width + (size_t)column) * w->channels, pixel);
                     }
                 }
             }
@@ -66,7 +89,7 @@ void ck_q_avg_pool(const ck_q_window *w, const uint8_t *image, uint8_t *out) {
                 for (size_t ky = 0; ky < w->kernel; ky++)
                     for (size_t kx = 0; kx < w->kernel; kx++)
                         sum += image[((y * w->step + ky) * w->width + x * w->step + kx) * w->channels + c];
-                out[(y * w->outWidth + x) * w->channels + c] = (uint8_t)rintf((float)sum / area);
+                out[(y * w->outWidth + x) * w->channels + c] = (uint8_t)CK_Q_ROUND((float)sum / area);
             }
 }
 

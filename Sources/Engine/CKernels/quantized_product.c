@@ -1,6 +1,6 @@
 #include "CKernels.h"
 #include "quantized.h"
-#include <math.h>
+#include "quantized_round.h"
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -112,41 +112,60 @@ static void tile(int level, size_t rows, size_t stride, const uint8_t *x, size_t
     tile_plain(rows, stride, x, groups, w, sums);
 }
 
-// Runs STORE(sum, output index o, place in out) over all tiles of a product.
-#define EACH_SUM(STORE)                                                                                      \
-    do {                                                                                                     \
-        size_t groups = rounded(p->depth, GROUP);                                                            \
-        int level = ck_q_level();                                                                            \
-        int32_t sums[TILE * BLOCK];                                                                          \
-        for (size_t first = 0; first < rows; first += TILE) {                                                \
-            size_t count = rows - first < TILE ? rows - first : TILE;                                        \
-            for (size_t block = 0; block < p->outputs; block += BLOCK) {                                     \
-                size_t width = p->outputs - block < BLOCK ? p->outputs - block : BLOCK;                      \
-                tile(level, count, stride, x + first * stride, groups, p->weights + block * groups * GROUP, sums); \
-                for (size_t r = 0; r < count; r++)                                                           \
-                    for (size_t k = 0; k < width; k++) {                                                     \
-                        size_t o = block + k, place = (first + r) * p->outputs + o;                          \
-                        int32_t sum = (int32_t)((uint32_t)sums[r * BLOCK + k] + (uint32_t)p->bias[o]);       \
-                        STORE;                                                                               \
-                    }                                                                                        \
-            }                                                                                                \
-        }                                                                                                    \
+// Runs ROW(width, sums, bias, multiplier, out) over all rows of all tiles of a product.
+#define EACH_ROW(ROW)                                                                                                \
+    do {                                                                                                             \
+        size_t groups = rounded(p->depth, GROUP), outputs = p->outputs;                                              \
+        int level = ck_q_level();                                                                                    \
+        int32_t sums[TILE * BLOCK];                                                                                  \
+        for (size_t first = 0; first < rows; first += TILE) {                                                        \
+            size_t count = rows - first < TILE ? rows - first : TILE;                                                \
+            for (size_t o = 0; o < outputs; o += BLOCK) {                                                            \
+                size_t width = outputs - o < BLOCK ? outputs - o : BLOCK;                                            \
+                tile(level, count, stride, x + first * stride, groups, p->weights + o * groups * GROUP, sums);       \
+                for (size_t r = 0; r < count; r++)                                                                   \
+                    ROW(width, sums + r * BLOCK, p->bias + o, p->multiplier + o, out + (first + r) * outputs + o);   \
+            }                                                                                                        \
+        }                                                                                                            \
     } while (0)
 
+// Sums wrap round: weights, bias and zero point together fit 32 bits although a part of them may not.
+static inline int32_t biased(int32_t sum, int32_t bias) { return (int32_t)((uint32_t)sum + (uint32_t)bias); }
+
+static inline void row_f32(size_t n, const int32_t *restrict sums, const int32_t *restrict bias,
+                           const float *restrict multiplier, float *restrict out) {
+    for (size_t k = 0; k < n; k++) out[k] = (float)biased(sums[k], bias[k]) * multiplier[k];
+}
+
+static inline void row_i32(size_t n, const int32_t *restrict sums, const int32_t *restrict bias, const float *multiplier,
+                           int32_t *restrict out) {
+    (void)multiplier;
+    for (size_t k = 0; k < n; k++) out[k] = biased(sums[k], bias[k]);
+}
+
 void ck_q_product_u8(const ck_q_product *p, size_t rows, size_t stride, const uint8_t *x, uint8_t *out) {
-    // Clamped before rounding: the bounds are whole numbers, so the result is the same and always fits an int.
-    float low = (float)(p->low - p->zero), high = (float)(255 - p->zero);
-    EACH_SUM({
-        float value = (float)sum * p->multiplier[o];
-        value = value < low ? low : value > high ? high : value;
-        out[place] = (uint8_t)((int)rintf(value) + p->zero);
-    });
+    // Clamped before rounding: the bounds are whole numbers, so the result is the same and always fits.
+    const float low = (float)(p->low - p->zero), high = (float)(255 - p->zero);
+    const int zero = p->zero;
+#define ROW_U8(n, sums, bias, multiplier, out)                                       \
+    do {                                                                             \
+        const int32_t *restrict s = sums, *restrict b = bias;                        \
+        const float *restrict m = multiplier;                                        \
+        uint8_t *restrict to = out;                                                  \
+        for (size_t k = 0; k < n; k++) {                                             \
+            float value = (float)biased(s[k], b[k]) * m[k];                          \
+            value = value < low ? low : value;                                       \
+            value = value > high ? high : value;                                     \
+            to[k] = (uint8_t)((int)CK_Q_ROUND(value) + zero);                        \
+        }                                                                            \
+    } while (0)
+    EACH_ROW(ROW_U8);
 }
 
 void ck_q_product_f32(const ck_q_product *p, size_t rows, size_t stride, const uint8_t *x, float *out) {
-    EACH_SUM(out[place] = (float)sum * p->multiplier[o]);
+    EACH_ROW(row_f32);
 }
 
 void ck_q_product_i32(const ck_q_product *p, size_t rows, size_t stride, const uint8_t *x, int32_t *out) {
-    EACH_SUM(out[place] = sum);
+    EACH_ROW(row_i32);
 }
