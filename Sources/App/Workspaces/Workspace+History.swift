@@ -78,18 +78,22 @@ extension Workspace {
         let git = try requireGit()
         guard try git.head().commit != nil else { return [] }
         let path = artifact.map(Pointer.path(of:)) ?? "registry"
-        return try git.log(touching: try gitPath(of: path), limit: limit).map { commit in
-            let now = try pointersIfAny(at: commit.id)
-            // The first commit has no parent to compare with.
-            let before = (try? pointersIfAny(at: commit.id + "^")) ?? [:]
-            let names = Set(now.keys).union(before.keys).filter { now[$0] != before[$0] }
-                .filter { artifact == nil || $0 == artifact }
+        // Commits that touch other files of `registry/` only are left out.
+        return try git.log(touching: try gitPath(of: path), limit: limit).compactMap { commit in
+            let changes = try changes(of: commit.id).filter { artifact == nil || $0.artifact == artifact }
+            guard !changes.isEmpty else { return nil }
             return HistoryEntry(
-                commit: commit.id, author: commit.author, time: commit.time, summary: commit.summary,
-                changes: names.sorted { $0.description < $1.description }.map {
-                    HistoryEntry.Change(artifact: $0, content: now[$0])
-                })
+                commit: commit.id, author: commit.author, time: commit.time, summary: commit.summary, changes: changes)
         }
+    }
+
+    /// The pointers that `commit` changed, by name.
+    private func changes(of commit: String) throws -> [HistoryEntry.Change] {
+        let now = try pointersIfAny(at: commit)
+        // The first commit has no parent to compare with.
+        let before = (try? pointersIfAny(at: commit + "^")) ?? [:]
+        return Set(now.keys).union(before.keys).filter { now[$0] != before[$0] }.sorted()
+            .map { HistoryEntry.Change(artifact: $0, content: now[$0]) }
     }
 
     private func pointersIfAny(at revision: String) throws -> [ArtifactName: ContentRoot] {

@@ -91,6 +91,11 @@ struct MLOpsCommand: AsyncParsableCommand {
         if let error = error as? MLOpsError { return console(for: nil, arguments).error(error) }
         let verbs = arguments.prefix { !$0.hasPrefix("-") }.prefix(2)
         let known = verbs.first.map { name in configuration.allNames.contains(name) } ?? false
+        if let verb = verbs.first, !known {
+            let near = nearestName(to: verb, among: configuration.allNames).map { "did you mean `mlops \($0)`?" }
+            return console(for: nil, arguments).error(
+                MLOpsError(.usage, "there is no verb `\(printable(verb))`", hint: near ?? "see `mlops --help`"))
+        }
         let help = (["mlops"] + (known ? Array(verbs) : []) + ["--help"]).joined(separator: " ")
         var text = message(for: error)
         if text.hasSuffix(".") { text.removeLast() }

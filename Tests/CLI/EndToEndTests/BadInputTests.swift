@@ -98,7 +98,9 @@ import Testing
                 """, "raw/dataset.json": dataset, "raw/t.csv": "x,y\n1,0\n2,1\n",
                 "m.safetensors": "\u{40}\0\0\0\0\0\0\0{\"w\":{\"dtype\":\"F32\",\"shape\":[4],",
             ], exitCode: 12, says: ["m.safetensors"]),
-        Case(testDescription: "unknown verb", arguments: ["psuh"], says: ["psuh"]),
+        Case(
+            testDescription: "unknown verb", arguments: ["psuh"],
+            says: ["there is no verb `psuh`", "did you mean `mlops push`?"]),
         Case(testDescription: "unknown flag", arguments: ["status", "--jsn"], says: ["--jsn"]),
         Case(testDescription: "bad artifact name", arguments: ["registry", "show", "Census"], says: ["Census"]),
         Case(

@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import TestSupport
 import Testing
 
@@ -95,5 +96,44 @@ import Testing
             try JSONValue(parsing: Array($0.utf8), source: "line")["event"]?.string
         }
         #expect(events.first == "runStarted" && events.last == "runFinished", "\(result.all)")
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGKILL])
+    func nothingOfAStoppedRunStaysBehind(_ signal: Int32) throws {
+        let marker = "86399.\(Int.random(in: 100_000...999_999))"
+        let project = try project(
+            """
+            version: 1
+            name: long
+            stages:
+              wait:
+                run: setsid sleep \(marker) & sleep \(marker)
+                outs: [never]
+            """)
+        let process = try Program.start(["pipeline", "run", "pipelines/p.yaml"], in: project.path)
+        try wait("the stage starts") { try processes(naming: marker).count >= 2 }
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == (signal == SIGKILL ? SIGKILL : 128 + signal))
+        try wait("nothing is left") { try processes(naming: marker).isEmpty }
+        let run = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
+        let record = try JSONValue(
+            parsing: try project.folder.read(".mlops/runs/\(run)/run.json"), source: "run.json")
+        if signal != SIGKILL { #expect(record["outcome"] == "interrupted") }
+    }
+
+    /// The processes with `word` among their arguments.
+    private func processes(naming word: String) throws -> [String] {
+        try FileSystem.list("/proc").filter { Int($0) != nil }.filter { id in
+            (try? FileSystem.readText("/proc/\(id)/cmdline"))?.contains("\0\(word)") == true
+        }
+    }
+
+    private func wait(_ what: String, until isSo: () throws -> Bool) throws {
+        for _ in 0..<200 {
+            if try isSo() { return }
+            usleep(50_000)
+        }
+        throw MLOpsError(.failed, "waited in vain until \(what)")
     }
 }

@@ -40,6 +40,19 @@ enum Program {
         try run(try path, arguments, in: folder, environment: environment)
     }
 
+    /// Starts `mlops` and returns while it runs; what it prints is dropped.
+    static func start(_ arguments: [String], in folder: String) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try path)
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
     /// Runs any program, found in PATH unless it has a slash.
     @discardableResult
     static func run(
