@@ -119,7 +119,7 @@ import Testing
         let run = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
         let record = try JSONValue(
             parsing: try project.folder.read(".mlops/runs/\(run)/run.json"), source: "run.json")
-        if signal != SIGKILL { #expect(record["outcome"] == "interrupted") }
+        #expect(record["outcome"] == (signal == SIGKILL ? nil : "interrupted"))
     }
 
     /// The processes with `word` among their arguments.

@@ -49,6 +49,8 @@ final class RunSession {
     }
 
     func run() async throws -> RunReport {
+        // Before anything starts: a run that is killed leaves a record without an outcome.
+        try record.update(report)
         events.send(.runStarted(id: report.id, pipeline: pipeline.name, stages: report.stages.map(\.name)))
         await withTaskGroup(of: Ended.self) { group in
             perform(scheduler.begin(), in: &group)
