@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import TestSupport
 import Testing
 
 /// Help, as a user asks for it; `RECORD_SNAPSHOTS=1` rewrites Documentation/cli.md.
@@ -23,7 +24,26 @@ import Testing
             #expect(help.output.contains("Example"), "mlops \(verb.joined(separator: " "))")
             text += "\n## mlops \(verb.joined(separator: " "))\n\n```\n\(help.output)```\n"
         }
-        let path = FileSystem.absolute("\(#filePath)/../../../../Documentation/cli.md")
+        try compare(text, with: "cli.md")
+    }
+
+    @Test func everyBuiltInStepIsDocumentedAsItSaysItself() throws {
+        let steps = try Project().mlops("pipeline", "steps")
+        try steps.expectSuccess()
+        let text = """
+            # The built-in steps
+
+            What `uses:` can name, and what the stage's `with:` may hold; `mlops pipeline steps` prints it.
+
+            ```
+            \(steps.output)```
+
+            """
+        try compare(text, with: "steps.md")
+    }
+
+    private func compare(_ text: String, with name: String) throws {
+        let path = FileSystem.absolute("\(#filePath)/../../../../Documentation/\(name)")
         if ProcessInfo.processInfo.environment["RECORD_SNAPSHOTS"] == "1" {
             try FileSystem.replace(path, with: Array(text.utf8))
         }
@@ -40,8 +60,8 @@ import Testing
         let result = try Program.mlops(["completion", shell], in: "/tmp")
         try result.expectSuccess()
         for verb in ["checkout", "pipeline", "registry", "promote"] { #expect(result.output.contains(verb)) }
-        if shell == "bash" {
-            try Program.run("bash", ["-n", "/dev/stdin"], in: "/tmp").expectSuccess()
-        }
+        let folder = try TemporaryFolder()
+        try folder.write("script", result.output)
+        if shell == "bash" { try Program.run("bash", ["-n", "script"], in: folder.path).expectSuccess() }
     }
 }
