@@ -74,6 +74,9 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
         }
     }
 
+    /// The first 4 bytes, as a little-endian number.
+    package var firstWord: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32).byteSwapped }
+
     /// Appends the 32 raw bytes, without the array that `bytes` makes.
     package func append(to output: inout [UInt8]) {
         let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)

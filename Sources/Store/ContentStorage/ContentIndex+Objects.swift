@@ -30,7 +30,7 @@ extension ContentIndex {
         guard !keys.isEmpty else { return [] }
         return try read { db in
             let statement = try db.cachedStatement(
-                sql: "SELECT pack, start, stored, plain, codec FROM objects WHERE key = ?")
+                sql: "SELECT pack, start, stored, plain, codec, proof FROM objects WHERE key = ?")
             let packStatement = try db.cachedStatement(sql: "SELECT digest FROM packs WHERE number = ?")
             var packs: [Int64: Digest] = [:]
             return try keys.map { key in
@@ -43,7 +43,7 @@ extension ContentIndex {
                 }
                 guard let pack = packs[number], let codec = PackCodec(rawValue: row[4]) else { return nil }
                 return ObjectLocation(
-                    pack: pack, offset: row[1], storedLength: row[2], plainLength: row[3], codec: codec)
+                    pack: pack, offset: row[1], storedLength: row[2], plainLength: row[3], codec: codec, check: row[5])
             }
         }
     }
@@ -83,11 +83,12 @@ extension ContentIndex {
             let number = try Int64.fetchOne(
                 db, sql: "SELECT number FROM packs WHERE digest = ?", arguments: [Data(digest)])
         else { return }
-        let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)")
+        let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)")
         // In the order of the table, so that its pages are filled one after the other.
         for entry in pack.entries.sorted(by: { $0.key < $1.key }) {
             try statement.execute(arguments: [
                 entry.key.data, number, entry.offset, entry.storedLength, entry.plainLength, entry.codec.rawValue,
+                entry.check,
             ])
         }
     }

@@ -11,6 +11,7 @@ struct ObjectLocation: Hashable, Sendable {
     var storedLength: Int
     var plainLength: Int
     var codec: PackCodec
+    var check: UInt32
 }
 
 /// `.mlops/index.sqlite`: where each object lies, and what files looked like when they were last hashed.
@@ -19,7 +20,7 @@ struct ObjectLocation: Hashable, Sendable {
 /// folder cannot be written, it lives in memory. Packs that came or went behind its back are noticed when it is opened.
 final class ContentIndex: Sendable {
     /// Another number makes the file be thrown away and rebuilt.
-    private static let version = 1
+    private static let version = 2
 
     private let path: String
     private let packs: PackFolder
@@ -163,7 +164,7 @@ final class ContentIndex: Sendable {
                 CREATE TABLE packs (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, byteCount INTEGER NOT NULL);
                 CREATE TABLE objects (
                     key BLOB PRIMARY KEY, pack INTEGER NOT NULL, start INTEGER NOT NULL, stored INTEGER NOT NULL,
-                    plain INTEGER NOT NULL, codec INTEGER NOT NULL) WITHOUT ROWID;
+                    plain INTEGER NOT NULL, codec INTEGER NOT NULL, proof INTEGER NOT NULL) WITHOUT ROWID;
                 CREATE TABLE folders (path BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
                 CREATE TABLE complete (key BLOB PRIMARY KEY) WITHOUT ROWID;
                 PRAGMA user_version = \(version);
@@ -195,10 +196,14 @@ final class ContentIndex: Sendable {
             let path = packs.path(of: digest)
             do {
                 let file = try OpenFile(reading: path)
-                let (entries, _) = try PackReader.readFooter(of: file)
-                found.append(IndexedPack(digest: digest, byteCount: try file.status().size, entries: entries))
+                let footer = try PackReader.readFooter(of: file)
+                guard footer.digest == digest else {
+                    report.unreadablePacks.append(path)
+                    continue
+                }
+                found.append(IndexedPack(digest: digest, byteCount: try file.status().size, entries: footer.entries))
                 report.packCount += 1
-                report.objectCount += entries.count
+                report.objectCount += footer.entries.count
             } catch let error as MLOpsError where error.kind == .damaged || error.kind == .notFound {
                 // One bad pack must not hide the others; `fsck` names it.
                 report.unreadablePacks.append(path)

@@ -80,7 +80,7 @@ extension ContentStore {
         for (digest, members) in byPack.sorted(by: { $0.key < $1.key }) {
             let path = self.packs.path(of: digest)
             let file = try OpenFile(reading: path)
-            let (entries, _) = try PackReader.readFooter(of: file)
+            let entries = try PackReader.readFooter(of: file).entries
             if entries.allSatisfy({ keys.contains($0.key) }) {
                 packs.append(
                     LocalPack(digest: digest, path: path, byteCount: try file.status().size, entries: entries))
@@ -89,6 +89,22 @@ extension ContentStore {
             }
         }
         return (packs, rest.sorted())
+    }
+
+    /// Checks every byte of a pack of this store, so that it can be sent, and gives the SHA-256 of its file.
+    ///
+    /// - Throws: kind `.damaged` naming what is wrong with it.
+    package func fileDigest(checking pack: LocalPack) throws -> Digest {
+        let check = try PackCheck.run(at: pack.path, expected: pack.digest, hashesFile: true)
+        guard check.isClean, let digest = check.fileDigest else {
+            let problem = check.problems.first
+            let object = problem?.key.map { "\($0) " } ?? ""
+            throw MLOpsError(
+                .damaged,
+                "pack `\(pack.path)` is damaged and was not sent: \(object)\(problem?.text ?? "it is cut off")",
+                hint: healingHint)
+        }
+        return digest
     }
 
     /// The folder for packs that are being made or fetched: on the store's disk.

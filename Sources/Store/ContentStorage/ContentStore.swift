@@ -107,7 +107,8 @@ package final class ContentStore: Sendable {
     func storedFrame(_ key: ObjectKey, at location: ObjectLocation) throws -> PackFrame {
         let file = try openPack(location.pack)
         let stored = try file.read(count: location.storedLength, at: location.offset)
-        return PackFrame(key: key, codec: location.codec, plainLength: location.plainLength, stored: stored)
+        return PackFrame(
+            key: key, codec: location.codec, plainLength: location.plainLength, stored: stored, check: location.check)
     }
 
     /// `body` with the object's place; when that fails because the index was wrong, the index is rebuilt and `body` tried

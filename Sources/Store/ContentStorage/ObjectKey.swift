@@ -42,13 +42,18 @@ package struct PackEntry: Hashable, Sendable {
     package var storedLength: Int
     package var plainLength: Int
     package var codec: PackCodec
+    /// The first 4 bytes of the SHA-256 of the stored bytes, little-endian; 0 where they are not compressed.
+    package var check: UInt32
 
-    package init(key: ObjectKey, offset: Int64, storedLength: Int, plainLength: Int, codec: PackCodec) {
+    package init(
+        key: ObjectKey, offset: Int64, storedLength: Int, plainLength: Int, codec: PackCodec, check: UInt32 = 0
+    ) {
         self.key = key
         self.offset = offset
         self.storedLength = storedLength
         self.plainLength = plainLength
         self.codec = codec
+        self.check = check
     }
 }
 

@@ -13,55 +13,65 @@ struct PackCheck: Sendable {
     var entries: [PackEntry] = []
     var byteCount: Int64 = 0
     var problems: [Problem] = []
+    /// The SHA-256 of all bytes, if it was asked for and the footer could be read.
+    var fileDigest: Digest?
 
     var isClean: Bool { problems.isEmpty }
 
-    /// - Throws: kind `.io` or `.notFound` if it cannot be read at all.
-    static func run(at path: String, expected digest: Digest) throws -> PackCheck {
+    /// Reads every object of the pack at `path`, which should have the name `digest`.
+    ///
+    /// The footer is what the name stands for, and every object is what the footer says of it: that is every byte.
+    ///
+    /// - Parameter hashesFile: whether `fileDigest` is wanted too.
+    /// - Throws: kind `.io` or `.notFound` if it cannot be read at all, `.damaged` if it becomes shorter meanwhile.
+    static func run(at path: String, expected digest: Digest, hashesFile: Bool = false) throws -> PackCheck {
         let file = try OpenFile(reading: path)
         var check = PackCheck()
         check.byteCount = try file.status().size
-        var hasher = DigestHasher()
-        var position: Int64 = 0
+        let footer: (entries: [PackEntry], start: Int64, digest: Digest)
         do {
-            check.entries = try PackReader.readFooter(of: file).entries
+            footer = try PackReader.readFooter(of: file)
         } catch let error as MLOpsError where error.kind == .damaged {
             check.problems.append(Problem(key: nil, text: error.message))
+            return check
         }
+        check.entries = footer.entries
+        if footer.digest != digest {
+            check.problems.append(Problem(key: nil, text: "its footer is not the one that its name stands for"))
+        }
+        var hasher = hashesFile ? DigestHasher() : nil
+        hasher?.update(PackFormat.header)
         var index = 0
-        while position < check.byteCount {
-            // As many whole frames as fit, or what comes before and after them.
-            var end = position
+        while index < check.entries.count {
             let first = index
-            while index < check.entries.count, check.entries[index].offset == end,
-                end == position || end + Int64(check.entries[index].storedLength) - position <= window
-            {
+            let start = check.entries[first].offset
+            var end = start
+            repeat {
                 end += Int64(check.entries[index].storedLength)
                 index += 1
-            }
-            if end == position {
-                let limit = index < check.entries.count ? check.entries[index].offset : check.byteCount
-                end = min(limit, position + window)
-                // Frames without bytes do not move the position.
-                if end == position { break }
-            }
-            let bytes = try file.read(count: Int(end - position), at: position)
-            hasher.update(bytes)
-            bytes.withUnsafeBytes { raw in
-                for entry in check.entries[first..<index] {
-                    let start = Int(entry.offset - position)
-                    let stored = UnsafeRawBufferPointer(rebasing: raw[start..<start + entry.storedLength])
-                    if let problem = fault(of: entry, stored) {
-                        check.problems.append(Problem(key: entry.key, text: problem))
-                    }
+            } while index < check.entries.count
+                && end + Int64(check.entries[index].storedLength) - start <= PackCheck.window
+            let bytes = try file.read(count: Int(end - start), at: start)
+            hasher?.update(bytes)
+            check.examine(check.entries[first..<index], in: bytes)
+        }
+        hasher?.update(try file.read(count: Int(check.byteCount - footer.start), at: footer.start))
+        check.fileDigest = hasher?.finalize()
+        return check
+    }
+
+    /// Compares neighbouring objects with what the footer says of them.
+    private mutating func examine(_ entries: ArraySlice<PackEntry>, in bytes: [UInt8]) {
+        guard let start = entries.first?.offset else { return }
+        bytes.withUnsafeBytes { raw in
+            for entry in entries {
+                let offset = Int(entry.offset - start)
+                let stored = UnsafeRawBufferPointer(rebasing: raw[offset..<offset + entry.storedLength])
+                if let problem = PackCheck.fault(of: entry, stored) {
+                    problems.append(Problem(key: entry.key, text: problem))
                 }
             }
-            position = end
         }
-        if check.problems.isEmpty, hasher.finalize() != digest {
-            check.problems.append(Problem(key: nil, text: "its bytes are not those that its name stands for"))
-        }
-        return check
     }
 
     /// What is wrong with an object, or nil.
@@ -69,10 +79,8 @@ struct PackCheck: Sendable {
         if entry.codec == .raw, entry.key.kind == .chunk {
             return Digest.of(raw: stored) == entry.key.id ? nil : "has other bytes than its digest says"
         }
-        let frame = PackFrame(
-            key: entry.key, codec: entry.codec, plainLength: entry.plainLength, stored: Array(stored))
         do {
-            _ = try frame.decoded()
+            _ = try PackFrame(entry, stored: Array(stored)).decoded()
             return nil
         } catch let error as MLOpsError {
             return error.message

@@ -7,12 +7,21 @@ package struct PackFrame: Sendable {
     package var plainLength: Int
     /// The bytes in the pack, maybe compressed.
     package var stored: [UInt8]
+    /// What the footer says of the stored bytes of a compressed frame; nil where nobody has said anything.
+    package var check: UInt32?
 
-    package init(key: ObjectKey, codec: PackCodec, plainLength: Int, stored: [UInt8]) {
+    package init(key: ObjectKey, codec: PackCodec, plainLength: Int, stored: [UInt8], check: UInt32? = nil) {
         self.key = key
         self.codec = codec
         self.plainLength = plainLength
         self.stored = stored
+        self.check = check
+    }
+
+    /// The frame that `entry` tells of.
+    package init(_ entry: PackEntry, stored: [UInt8]) {
+        self.init(
+            key: entry.key, codec: entry.codec, plainLength: entry.plainLength, stored: stored, check: entry.check)
     }
 
     /// The plain bytes, proven to be what the key says. A manifest proves only that it is well formed; the file that it
@@ -41,6 +50,9 @@ package struct PackFrame: Sendable {
             return stored
         case .zstd:
             guard plainLength <= PackFrame.limit(of: key.kind) else { throw PackFrame.damaged(key, "is too large") }
+            if let check, check != stored.withUnsafeBytes({ PackFormat.check(of: $0) }) {
+                throw PackFrame.damaged(key, "has other stored bytes than its pack says")
+            }
             guard let plain = stored.withUnsafeBytes({ decompress($0, plainLength: plainLength) }) else {
                 throw PackFrame.damaged(key, "cannot be decompressed")
             }

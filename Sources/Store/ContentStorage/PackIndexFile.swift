@@ -15,8 +15,10 @@ package struct PackIndexFile: Sendable, Equatable {
         }
     }
 
-    /// "mlopsidx", format 1, no flags.
-    private static let header: [UInt8] = Array("mlopsidx".utf8) + [1, 0, 0, 0, 0, 0, 0, 0]
+    private static let version: UInt32 = 2
+    private static let magic: [UInt8] = Array("mlopsidx".utf8)
+    /// Magic, version, no flags.
+    private static let header: [UInt8] = magic + [2, 0, 0, 0, 0, 0, 0, 0]
     private static let packHeaderLength = 48
 
     package var packs: [Pack]
@@ -42,8 +44,10 @@ package struct PackIndexFile: Sendable, Equatable {
     package static func decode(_ bytes: [UInt8], subject: String) throws -> PackIndexFile {
         try bytes.withUnsafeBytes { raw in
             var reader = ByteReader(raw, subject: subject)
-            guard try reader.take(header.count).elementsEqual(header) else {
-                throw reader.fault("is not an index of packs, or of a newer format")
+            let found = try reader.take(header.count)
+            guard found.elementsEqual(header) else {
+                throw formatFault(
+                    found, magic: magic, version: version, subject: subject, name: "an index of packs")
             }
             let packCount = try reader.read(UInt64.self)
             guard packCount <= UInt64(reader.remaining / packHeaderLength) else { throw reader.fault("is cut off") }

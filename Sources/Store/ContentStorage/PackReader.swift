@@ -9,15 +9,19 @@ package enum PackReader {
         try readFooter(of: try OpenFile(reading: path)).entries
     }
 
-    /// The entries, and where the footer starts.
-    static func readFooter(of file: OpenFile) throws -> (entries: [PackEntry], start: Int64) {
+    /// The entries, where the footer starts, and its digest, which is the pack's name.
+    static func readFooter(of file: OpenFile) throws -> (entries: [PackEntry], start: Int64, digest: Digest) {
         let size = try file.status().size
         let subject = "pack `\(file.path)`"
         guard size >= Int64(PackFormat.header.count + PackFormat.trailerLength) else {
             throw MLOpsError(.damaged, "\(subject) is cut off: it has only \(size) bytes", hint: healingHint)
         }
-        guard try file.read(count: PackFormat.header.count, at: 0) == PackFormat.header else {
-            throw MLOpsError(.damaged, "\(subject) is not a pack, or of a newer format", hint: healingHint)
+        let header = try file.read(count: PackFormat.header.count, at: 0)
+        guard header == PackFormat.header else {
+            throw header.withUnsafeBytes {
+                formatFault(
+                    $0, magic: PackFormat.magic, version: PackFormat.version, subject: subject, name: "a pack")
+            }
         }
         let trailer = try file.read(count: PackFormat.trailerLength, at: size - Int64(PackFormat.trailerLength))
         let length = try trailer.withUnsafeBytes { raw in
@@ -33,7 +37,9 @@ package enum PackReader {
         }
         let start = size - Int64(PackFormat.trailerLength) - Int64(length)
         let bytes = try file.read(count: Int(length), at: start) + trailer
-        return (try parseFooter(bytes, packByteCount: size, subject: subject), start)
+        let entries = try parseFooter(bytes, packByteCount: size, subject: subject)
+        // Proven just now to be the footer's.
+        return (entries, start, trailer.withUnsafeBytes { Digest(raw: UnsafeRawBufferPointer(rebasing: $0[8..<40])) })
     }
 
     /// The entries in `bytes`, which are the end of a pack, from its footer on.
@@ -84,4 +90,19 @@ package enum PackReader {
 
     /// How long a pack's trailer is.
     package static let trailerLength = PackFormat.trailerLength
+}
+
+/// What is wrong with the 16 bytes that start a file of the store: magic, version, flags.
+func formatFault(
+    _ header: UnsafeRawBufferPointer, magic: [UInt8], version: UInt32, subject: String, name: String
+) -> MLOpsError {
+    let found =
+        header.count < 12 ? version : UInt32(littleEndian: header.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+    guard header.starts(with: magic), found != version else {
+        return MLOpsError(.damaged, "\(subject) is not \(name)", hint: healingHint)
+    }
+    return MLOpsError(
+        .damaged, "\(subject) has format \(found), and this `mlops` reads format \(version) alone",
+        hint: found < version
+            ? "no release wrote it: remove it, then add or push the data again" : "use the `mlops` that wrote it")
 }

@@ -4,11 +4,14 @@ internal import Glibc
 
 /// A pack that is written, flushed, and waits under a temporary name to be installed.
 package struct FinishedPack: Sendable {
+    /// The pack's name: the SHA-256 of its footer.
     package var digest: Digest
     /// The temporary file.
     package var path: String
     package var entries: [PackEntry]
     package var byteCount: Int64
+    /// The SHA-256 of the file, where the writer was asked for it.
+    package var fileDigest: Digest?
 }
 
 /// Writes one pack, frame after frame, into a temporary file that goes away unless it is finished.
@@ -21,7 +24,7 @@ package final class PackWriter: @unchecked Sendable {
     private static let writebackLength: Int64 = 8 << 20
 
     private let file: OpenFile
-    private var hasher = DigestHasher()
+    private var hasher: DigestHasher?
     private var buffer: [UInt8] = []
     private var written: Int64 = 0
     private var writebackStart: Int64 = 0
@@ -29,7 +32,10 @@ package final class PackWriter: @unchecked Sendable {
     package private(set) var entries: [PackEntry] = []
 
     /// Starts a pack in `folder`, which must lie on the disk where the pack will stay.
-    package init(folder: String) throws {
+    ///
+    /// - Parameter hashesFile: whether the finished pack tells the digest of its file's bytes, as an upload needs it.
+    package init(folder: String, hashesFile: Bool = false) throws {
+        hasher = hashesFile ? DigestHasher() : nil
         try Failpoint.reach("pack.create")
         file = try OpenFile(creating: FileSystem.temporaryPath(beside: FileSystem.join(folder, "pack")), mode: 0o600)
         // Held until the process lets go of the file, so that others can tell a temporary in use from one left behind.
@@ -55,9 +61,11 @@ package final class PackWriter: @unchecked Sendable {
     }
 
     func append(key: ObjectKey, codec: PackCodec, plainLength: Int, stored: UnsafeRawBufferPointer) throws {
+        let check = codec == .raw ? 0 : PackFormat.check(of: stored)
         entries.append(
             PackEntry(
-                key: key, offset: byteCount, storedLength: stored.count, plainLength: plainLength, codec: codec))
+                key: key, offset: byteCount, storedLength: stored.count, plainLength: plainLength, codec: codec,
+                check: check))
         if buffer.count + stored.count > PackWriter.bufferLength { try flush() }
         if stored.count >= PackWriter.bufferLength / 2 {
             try write(stored)
@@ -73,7 +81,7 @@ package final class PackWriter: @unchecked Sendable {
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws {
         try file.write(bytes)
-        hasher.update(bytes)
+        hasher?.update(bytes)
         written += Int64(bytes.count)
         if written - writebackStart >= PackWriter.writebackLength {
             // Advice only: the flush at the end is what counts.
@@ -85,8 +93,9 @@ package final class PackWriter: @unchecked Sendable {
     /// Writes the footer and forces the file to the disk; the file is the caller's from here on.
     package func finish() throws -> FinishedPack {
         precondition(isOpen, "a pack is finished once")
+        let ending = PackFormat.ending(entries)
         do {
-            buffer += PackFormat.ending(entries)
+            buffer += ending.bytes
             try flush()
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", file.path, errno: errno)
@@ -98,7 +107,9 @@ package final class PackWriter: @unchecked Sendable {
             throw error
         }
         isOpen = false
-        return FinishedPack(digest: hasher.finalize(), path: file.path, entries: entries, byteCount: written)
+        return FinishedPack(
+            digest: ending.digest, path: file.path, entries: entries, byteCount: written,
+            fileDigest: hasher?.finalize())
     }
 
     /// Throws the pack away.

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct DamageTests {
-    @Test func everyFlippedByteOfAPackIsFound() async throws {
+    @Test func everyFlippedBitOfAPackIsFound() async throws {
         let project = try StoreFolder()
         try project.folder.write("data/text", String(repeating: "compressible ", count: 40))
         try project.folder.write("data/noise", StoreFolder.noise(300, seed: 1))
@@ -15,12 +15,20 @@ import Testing
         let pack = try #require(try project.packs().first)
         let good = try FileSystem.read(pack)
         #expect(try await project.store.verify(roots: [("datasets/x", root)]).isClean)
-        for offset in good.indices {
-            try StoreFolder.flip(pack, at: offset, mask: 1 << UInt8(offset % 8))
-            let report = try await project.store.verify(roots: [("datasets/x", root)])
-            #expect(!report.isClean, "byte \(offset) of \(good.count)")
+        let entries = try PackReader.readFooter(at: pack)
+        #expect(Set(entries.map(\.codec)) == [.raw, .zstd], "both kinds of frames are tried")
+        for bit in 0..<good.count * 8 {
+            try StoreFolder.flip(pack, at: bit / 8, mask: 1 << UInt8(bit % 8))
             // A pack as a whole or an object in it: either way the data set is named.
-            #expect(report.hurtRoots == ["datasets/x"], "byte \(offset) of \(good.count)")
+            let report = try await project.store.verify(roots: [("datasets/x", root)])
+            #expect(report.hurtRoots == ["datasets/x"], "bit \(bit) of byte \(bit / 8) of \(good.count)")
+            // Whoever reads the object meets it too, though the index knows nothing of it.
+            for entry in entries
+            where (entry.offset..<entry.offset + Int64(entry.storedLength)).contains(Int64(bit / 8)) {
+                #expect(throws: MLOpsError.self, "bit \(bit % 8) of byte \(bit / 8)") {
+                    try project.reopened().frame(of: entry.key)
+                }
+            }
             try StoreFolder.overwrite(pack, with: good)
         }
         #expect(try await project.reopened().verify(roots: [("datasets/x", root)]).isClean)

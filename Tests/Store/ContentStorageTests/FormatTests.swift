@@ -61,22 +61,45 @@ import Testing
         #expect(try FileManifest(parsing: bytes, id: Digest.of("file")) == manifest)
     }
 
-    @Test func aPackIsWrittenAsFormatOneSays() throws {
+    @Test func aPackIsWrittenAsFormatTwoSays() throws {
         let folder = try TemporaryFolder()
-        let writer = try PackWriter(folder: folder.path)
-        try writer.append(
-            PackFrame(
-                key: ObjectKey(.chunk, Digest.of("hello")), codec: .raw, plainLength: 5, stored: Array("hello".utf8)))
+        let writer = try PackWriter(folder: folder.path, hashesFile: true)
+        let text = String(repeating: "hello", count: 20)
+        let compressed = try #require(Array(text.utf8).withUnsafeBytes { Compressor().compress($0) })
+        for (content, codec, stored) in [("hello", PackCodec.raw, Array("hello".utf8)), (text, .zstd, compressed)] {
+            let key = ObjectKey(.chunk, Digest.of(content))
+            try writer.append(PackFrame(key: key, codec: codec, plainLength: content.utf8.count, stored: stored))
+        }
         let pack = try writer.finish()
         let bytes = try FileSystem.read(pack.path)
-        let footer = "01000000" + Digest.of("hello").hex + "1000000000000000" + "05000000" + "05000000"
-        #expect(hexadecimal(bytes[..<21]) == "6d6c6f707370616b" + "0100000000000000" + "68656c6c6f")
-        #expect(hexadecimal(bytes[21..<73]) == footer)
-        #expect(hexadecimal(bytes[73..<81]) == "3400000000000000")
-        #expect(Digest(bytes: bytes[81..<113]) == Digest.of(bytes[21..<73]))
-        #expect(String(decoding: bytes[113...], as: UTF8.self) == "mlopsend")
-        #expect(pack.digest == Digest.of(bytes))
+        let length = UInt8(compressed.count)
+        let first = "01000000" + Digest.of("hello").hex + "1000000000000000" + "05000000" + "05000000" + "00000000"
+        let second =
+            "01010000" + Digest.of(text).hex + "1500000000000000" + hexadecimal([length]) + "000000" + "64000000"
+            + Digest.of(compressed).hex.prefix(8)
+        let footer = bytes[(21 + compressed.count)..<(133 + compressed.count)]
+        #expect(hexadecimal(bytes[..<21]) == "6d6c6f707370616b" + "0200000000000000" + "68656c6c6f")
+        #expect(hexadecimal(footer) == first + second)
+        let trailer = Array(bytes[(133 + compressed.count)...])
+        #expect(hexadecimal(trailer[..<8]) == "7000000000000000")
+        #expect(Digest(bytes: trailer[8..<40]) == Digest.of(footer))
+        #expect(String(decoding: trailer[40...], as: UTF8.self) == "mlopsend")
+        #expect(pack.digest == Digest.of(footer))
+        #expect(pack.fileDigest == Digest.of(bytes))
         #expect(try PackReader.readFooter(at: pack.path) == pack.entries)
+    }
+
+    @Test func filesOfAnotherFormatAreRefusedWithTheirFormat() throws {
+        let folder = try TemporaryFolder()
+        let old = Array("mlopspak".utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 7, count: 200)
+        try folder.write("old.pack", old)
+        let pack = #expect(throws: MLOpsError.self) { try PackReader.readFooter(at: folder("old.pack")) }
+        #expect(pack?.message.contains("old.pack` has format 1, and this `mlops` reads format 2 alone") == true)
+        #expect(pack?.hint?.contains("add or push the data again") == true)
+        var index = PackIndexFile(packs: []).encode()
+        index[8] = 3
+        let newer = #expect(throws: MLOpsError.self) { try PackIndexFile.decode(index, subject: "`x.idx`") }
+        #expect(newer?.message == "`x.idx` has format 3, and this `mlops` reads format 2 alone")
     }
 
     @Test func aLongManifestIsCutIntoSegmentsThatAnInsertionLeavesAlone() throws {

@@ -126,9 +126,7 @@ extension Transfer {
             let bytes = try await remote.get(key, range: range)
             let frames = try entries.map { entry in
                 let start = Int(entry.offset - range.lowerBound)
-                let frame = PackFrame(
-                    key: entry.key, codec: entry.codec, plainLength: entry.plainLength,
-                    stored: Array(bytes[start..<start + entry.storedLength]))
+                let frame = PackFrame(entry, stored: Array(bytes[start..<start + entry.storedLength]))
                 _ = try frame.decoded()
                 return frame
             }

@@ -91,26 +91,29 @@ extension Transfer {
         switch parcel {
         case .pack(let local):
             pack = .init(digest: local.digest, byteCount: local.byteCount, entries: local.entries)
-            wasThere = try await upload(local.path, pack, existing: existing, meter: meter)
+            wasThere = try await upload(local.path, pack, existing: existing, meter: meter) {
+                try store.fileDigest(checking: local)
+            }
         case .frames(let keys, _):
-            let finished = try assemble(keys)
+            let (finished, fileDigest) = try assemble(keys)
             defer { try? FileSystem.removeFile(finished.path) }
             pack = .init(digest: finished.digest, byteCount: finished.byteCount, entries: finished.entries)
-            wasThere = try await upload(finished.path, pack, existing: existing, meter: meter)
+            wasThere = try await upload(finished.path, pack, existing: existing, meter: meter) { fileDigest }
         }
         if wasThere { meter.add(bytes: pack.byteCount) }
         meter.add(files: 1)
         return (pack, wasThere)
     }
 
-    private func assemble(_ keys: [ObjectKey]) throws -> FinishedPack {
-        let writer = try PackWriter(folder: store.packsFolder())
+    private func assemble(_ keys: [ObjectKey]) throws -> (pack: FinishedPack, fileDigest: Digest) {
+        let writer = try PackWriter(folder: store.packsFolder(), hashesFile: true)
         do {
             for key in keys {
                 try Task.checkCancellation()
                 try writer.append(store.frame(of: key))
             }
-            return try writer.finish()
+            let pack = try writer.finish()
+            return (pack, try pack.fileDigest ?? Digest.of(FileSystem.read(pack.path)))
         } catch {
             writer.abandon()
             throw error
@@ -118,13 +121,17 @@ extension Transfer {
     }
 
     /// Sends one pack unless it lies there whole already, left by a push that was interrupted.
+    ///
+    /// - Parameter fileDigest: the SHA-256 of the file's bytes, worked out if it must be sent.
     private func upload(
-        _ path: String, _ pack: PackIndexFile.Pack, existing: [String: Int64], meter: ProgressMeter
+        _ path: String, _ pack: PackIndexFile.Pack, existing: [String: Int64], meter: ProgressMeter,
+        fileDigest: () throws -> Digest
     ) async throws -> Bool {
         let key = packKey(pack.digest)
         if existing[key] == pack.byteCount { return true }
         try Failpoint.reach("push.pack")
-        try await remote.upload(file: path, to: key, digest: pack.digest) { meter.add(bytes: $0) }
+        let digest = try fileDigest()
+        try await remote.upload(file: path, to: key, digest: digest) { meter.add(bytes: $0) }
         let size = try await remote.size(of: key)
         guard size == pack.byteCount else {
             let found = size.map { "\($0) bytes" } ?? "nothing"
