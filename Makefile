@@ -6,7 +6,7 @@ DESTDIR ?=
 SWIFT_SOURCES = Package.swift Sources Tests
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test demo demo-vision release install format lint clean
+.PHONY: help bootstrap build test demo demo-vision release bench install format lint clean
 
 help: ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ release: bootstrap ## Build an optimised, stripped binary that needs no Swift: b
 	@mkdir -p build
 	strip -o build/mlops .build/release/mlops
 	@ls -l build/mlops
+
+bench: release ## Measure the store side by side with DVC, restic and s5cmd (half an hour), and write the table
+	@Benchmarks/store
+	@Benchmarks/table
 
 install: release ## Install build/mlops into PREFIX (/usr/local)
 	install -D -m 755 build/mlops $(DESTDIR)$(PREFIX)/bin/mlops
