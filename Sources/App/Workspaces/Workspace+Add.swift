@@ -37,6 +37,9 @@ extension Workspace {
         }
         let artifact = try self.artifact(for: path, named: name)
         try refuseTracked(path)
+        // Until the pointer names the content, a collection of garbage could take parts that were there before.
+        let lease = try await store.lease()
+        defer { withExtendedLifetime(lease) {} }
         let report = try await store.add(path: absolute(path), options: AddOptions(progress: progress))
         let old = try pointer(of: artifact)
         let pointer = Pointer(artifact: artifact, path: path, content: report.root, source: source ?? old?.source)

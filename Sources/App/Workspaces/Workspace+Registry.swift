@@ -138,6 +138,8 @@ extension Workspace {
         _ reference: ArtifactReference, remoteName: String? = nil, force: Bool = false,
         progress: ProgressHandler? = nil
     ) async throws -> RetrievalOutcome {
+        let lease = try await store.lease()
+        defer { withExtendedLifetime(lease) {} }
         let remote = try remoteForEvents(named: remoteName)
         if let remote { try await receiveEvents(of: reference.artifact, from: remote) }
         let version: VersionRecord

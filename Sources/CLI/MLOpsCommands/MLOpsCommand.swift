@@ -39,7 +39,8 @@ struct MLOpsCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Data",
                 subcommands: [
-                    Init.self, Add.self, Status.self, Diff.self, Checkout.self, Log.self, Fsck.self, Push.self,
+                    Init.self, Add.self, Status.self, Diff.self, Checkout.self, Log.self, Fsck.self, Gc.self,
+                    Push.self,
                     Pull.self,
                 ]),
             CommandGroup(

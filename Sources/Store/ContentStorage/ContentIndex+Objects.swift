@@ -4,14 +4,14 @@ internal import GRDB
 
 extension ObjectKey {
     /// The kind's byte and the id's.
-    fileprivate var data: Data {
+    var data: Data {
         var bytes: [UInt8] = [kind.rawValue]
         bytes.reserveCapacity(33)
         id.append(to: &bytes)
         return Data(bytes)
     }
 
-    fileprivate init?(_ data: Data) {
+    init?(_ data: Data) {
         guard data.count == 33, let first = data.first, let kind = ObjectKind(rawValue: first),
             let id = Digest(bytes: data.dropFirst())
         else { return nil }

@@ -186,6 +186,12 @@ final class ContentIndex: Sendable {
         }
     }
 
+    /// Takes notice of packs that came or went since the index was opened.
+    func refresh() throws {
+        guard database.withLock({ $0 }) != nil else { return }
+        try perform { try reconcile($0) }
+    }
+
     /// Indexes packs by their footers; with `fromScratch` all else about objects is forgotten.
     private func fill(
         _ queue: DatabaseQueue, with digests: Set<Digest>, fromScratch: Bool
@@ -211,8 +217,14 @@ final class ContentIndex: Sendable {
         }
         let packs = found
         try queue.write { db in
-            if fromScratch { try db.execute(sql: "DELETE FROM objects; DELETE FROM packs; DELETE FROM complete") }
-            for pack in packs { try ContentIndex.insert(pack, db) }
+            if fromScratch {
+                try db.execute(sql: "DELETE FROM objects; DELETE FROM packs; DELETE FROM complete")
+                try ContentIndex.advanceGeneration(db)
+            }
+            // A collection may have removed one since it was listed: it takes back only what was in the index before its end.
+            for pack in packs where FileSystem.exists(self.packs.path(of: pack.digest)) {
+                try ContentIndex.insert(pack, db)
+            }
         }
         return report
     }

@@ -8,6 +8,8 @@ extension ContentStore {
     /// - Throws: kind `.usage` for pipes, sockets, devices and reserved names; `.failed` if a file changes meanwhile.
     package func add(path: String, options: AddOptions = AddOptions()) async throws -> AddReport {
         let root = try workspaceRoot(path)
+        let lease = try await lease()
+        defer { withExtendedLifetime(lease) {} }
         let jobs = max(1, options.jobs)
         let scan = try await WorkspaceScan.make(of: root, index: index, jobs: jobs)
         try forgetAbsent(in: scan)
@@ -29,6 +31,7 @@ extension ContentStore {
         let content = scan.content
         try index.record(
             packs: outcome.packs, complete: outcome.manifests + completeTrees(of: scan, content), folders: scan.updates)
+        noteUse(of: content, place: root.recordPath)
         return AddReport(
             root: content, logicalByteCount: content.byteCount, newByteCount: outcome.newByteCount,
             storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: unknown.count,
@@ -85,6 +88,8 @@ extension ContentStore {
 
     /// Stores `bytes` as a file.
     package func add(bytes: [UInt8]) async throws -> ContentRoot {
+        let lease = try await lease()
+        defer { withExtendedLifetime(lease) {} }
         let session = try AddSession(index: index, packs: packs)
         let worker = AddWorker(session: session)
         guard bytes.count <= Int(StoreLimits.largeFile) else {
@@ -95,7 +100,9 @@ extension ContentStore {
         let digest = try worker.add(bytes)
         let outcome = try await session.close([worker.writer].compactMap(\.self))
         try index.record(packs: outcome.packs, complete: outcome.manifests, folders: [])
-        return ContentRoot(digest: digest, kind: .file, byteCount: Int64(bytes.count), fileCount: 1)
+        let content = ContentRoot(digest: digest, kind: .file, byteCount: Int64(bytes.count), fileCount: 1)
+        noteUse(of: content, place: "bytes")
+        return content
     }
 
     /// What the file or folder at `path` is, storing nothing; files that have not changed are not read.

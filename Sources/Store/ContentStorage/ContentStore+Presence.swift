@@ -97,8 +97,9 @@ extension ContentStore {
     package func contains(_ root: ContentRoot) throws -> Bool {
         let key = ObjectKey(root.kind == .tree ? .tree : .manifest, root.digest)
         if try index.isComplete([key])[0] { return true }
+        let generation = try index.generation()
         guard try missing(below: [root]).isEmpty else { return false }
-        try? index.record(packs: [], complete: [key], folders: [])
+        try? index.recordComplete(key, since: generation)
         return true
     }
 

@@ -13,6 +13,7 @@ package final class ContentStore: Sendable {
     let index: ContentIndex
     /// Open packs, few enough for any limit on open files.
     private let openPacks = Mutex<[Digest: OpenFile]>([:])
+    let heldLease = Mutex(HeldLease())
 
     /// The store below `folder`, which is made on the first write; opening costs nothing.
     package init(folder: String) throws {
@@ -119,6 +120,10 @@ package final class ContentStore: Sendable {
             return try body(location)
         } catch let error as MLOpsError where error.kind == .damaged {
             guard try !isTrue(location, for: key) else { throw error }
+            // A collection may have moved it just now; then the index is right already.
+            if let moved = try index.locate([key])[0], moved != location, try isTrue(moved, for: key) {
+                return try body(moved)
+            }
             _ = try rebuild()
             guard let location = try index.locate([key])[0] else { throw ContentStore.missing(key) }
             return try body(location)
@@ -133,8 +138,11 @@ package final class ContentStore: Sendable {
         return entries.contains { $0.key == key && $0.offset == location.offset && $0.codec == location.codec }
     }
 
+    /// Lets go of all packs, some of which were removed.
+    func closePacks() { openPacks.withLock { $0.removeAll() } }
+
     func rebuild() throws -> RebuildReport {
-        openPacks.withLock { $0.removeAll() }
+        closePacks()
         return try index.rebuild()
     }
 

@@ -16,7 +16,9 @@ struct PackFolder: Sendable {
     }
 
     /// Removes temporaries whose process is dead: writers hold a lock, and what others download grows.
-    func removeLeftovers(olderThan age: Duration = .seconds(600)) throws {
+    @discardableResult
+    func removeLeftovers(olderThan age: Duration = .seconds(600)) throws -> Int {
+        var count = 0
         let oldest = StableRead.now() - Int64(age.seconds * 1e9)
         for name in try FileSystem.list(path) where name.hasSuffix(".mlops-tmp") {
             let temporary = FileSystem.join(path, name)
@@ -24,16 +26,19 @@ struct PackFolder: Sendable {
                 let file = try? OpenFile(reading: temporary), flock(file.descriptor, LOCK_EX | LOCK_NB) == 0
             else { continue }
             try FileSystem.removeFile(temporary)
+            count += 1
         }
+        return count
     }
 
     /// The digests that name the packs here.
     func list() throws -> Set<Digest> {
         var packs: Set<Digest> = []
         guard FileSystem.isDirectory(path) else { return packs }
+        let doomed = try doomed()
         for group in try FileSystem.list(path) where group.utf8.count == 2 {
             for name in try FileSystem.list(FileSystem.join(path, group)) where name.hasSuffix(".pack") {
-                if let digest = Digest(name.dropLast(5)) { packs.insert(digest) }
+                if let digest = Digest(name.dropLast(5)), !doomed.contains(digest) { packs.insert(digest) }
             }
         }
         return packs

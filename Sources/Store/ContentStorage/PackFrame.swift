@@ -74,4 +74,4 @@ package struct PackFrame: Sendable {
 }
 
 /// What to do about damaged or missing content.
-let healingHint = "run `mlops fsck` to see what is hurt, and `mlops pull` to fetch it again from a remote"
+let healingHint = "run `mlops fsck --heal` to see what is hurt, and to fetch it again from a remote"

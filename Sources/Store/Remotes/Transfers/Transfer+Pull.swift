@@ -10,9 +10,12 @@ extension Transfer {
     /// - Throws: kind `.notFound` if the remote lacks it too, `.damaged` naming the pack of the remote that is hurt.
     package func pull(_ roots: [ContentRoot]) async throws -> TransferReport {
         let start = ContinuousClock.now
+        let lease = try await store.lease()
+        defer { withExtendedLifetime(lease) {} }
         var report = TransferReport()
         var missing = try await store.missingContent(below: roots)
         if !missing.isEmpty {
+            defer { for root in roots { store.noteUse(of: root, place: "content of \(remote.location)") } }
             let index = try await indexForPull()
             var fetched: Set<ObjectKey> = []
             // A listing that is missing hides what is below it, so each round can find more.

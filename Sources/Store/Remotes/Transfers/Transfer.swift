@@ -23,9 +23,13 @@ package struct Transfer: Sendable {
     }
 
     var indexReader: RemoteIndexReader {
-        let name = String(Digest.of(remote.location).hex.prefix(16))
-        let folder = FileSystem.join(store.folder, "cache/remotes/\(name)")
+        let folder = FileSystem.join(store.folder, "cache/remotes/\(Transfer.cacheName(of: remote))")
         return RemoteIndexReader(remote: remote, cacheFolder: folder, jobs: jobs)
+    }
+
+    /// The folder below `.mlops/cache/remotes` in which copies of the index of `remote` are kept.
+    package static func cacheName(of remote: any Remote) -> String {
+        String(Digest.of(remote.location).hex.prefix(16))
     }
 
     /// The error for a pack of the remote that does not hold what it should.
