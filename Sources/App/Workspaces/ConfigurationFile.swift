@@ -62,9 +62,12 @@ package struct ConfigurationFile: Sendable {
         if !remotes.isEmpty {
             entries.append(("remotes", .map(remotes.map { ($0.name, ConfigurationFile.value(of: $0.configuration)) })))
         }
+        let bytes = Array(YAMLWriter.text(of: .map(entries)).utf8)
+        // Git carries `registry/`, so a link there is somebody else's word; `.mlops` may lead to a larger disk.
+        if path == ConfigurationFile.sharedPath { return try FileSystem.replace(path, below: root, with: bytes) }
         let absolute = FileSystem.join(root, path)
         try FileSystem.createDirectories(FileSystem.parent(of: absolute))
-        try FileSystem.replace(absolute, with: Array(YAMLWriter.text(of: .map(entries)).utf8))
+        try FileSystem.replace(absolute, with: bytes)
     }
 
     private static func value(of remote: RemoteConfiguration) -> YAMLValue {

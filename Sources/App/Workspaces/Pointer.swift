@@ -33,6 +33,14 @@ extension Pointer {
     ///
     /// - Throws: kind `.usage` with file and line for anything but a complete pointer.
     init(artifact: ArtifactName, text: String, file: String) throws {
+        if let line = text.split(separator: "\n", omittingEmptySubsequences: false)
+            .firstIndex(where: { $0.hasPrefix("<<<<<<< ") })
+        {
+            throw MLOpsError(
+                .usage, "the pointer of `\(artifact)` has an unresolved merge conflict",
+                hint: "take a side with `git checkout --ours \(file)` or `--theirs`, then run `mlops checkout`",
+                at: SourceLocation(path: file, line: line + 1))
+        }
         let map = try YAML.parse(text, file: file).map()
         try map.rejectUnknownKeys(Pointer.keys, of: "a pointer")
         let digestNode = try map.required("digest", of: "a pointer")
@@ -49,6 +57,7 @@ extension Pointer {
         let path: RelativePath
         do {
             path = try RelativePath(try pathNode.string())
+            try Workspace.refuseReserved(path)
         } catch let error as MLOpsError {
             throw MLOpsError(error.kind, error.message, hint: error.hint, at: pathNode.location)
         }
@@ -78,15 +87,44 @@ extension Workspace {
     /// - Throws: kind `.usage` for a file under `registry/` that is no pointer: silence would hide data.
     package func pointers() throws -> [Pointer] {
         try pointerFiles(below: "registry").map { artifact, path in
-            try Pointer(artifact: artifact, text: try FileSystem.readText(absolute(path)), file: path)
+            try Pointer(artifact: artifact, text: try pointerText(path), file: path)
         }
+    }
+
+    /// The pointers that can be read, and what is wrong with the others: for work that must not stop at one of them.
+    func readablePointers() -> (pointers: [Pointer], faults: [(artifact: ArtifactName, error: any Error)]) {
+        var pointers: [Pointer] = []
+        var faults: [(artifact: ArtifactName, error: any Error)] = []
+        for (artifact, path) in (try? pointerFiles(below: "registry")) ?? [] {
+            do {
+                pointers.append(
+                    try Pointer(artifact: artifact, text: try pointerText(path), file: path))
+            } catch {
+                faults.append((artifact, error))
+            }
+        }
+        return (pointers, faults)
+    }
+
+    /// Data must not lie where the pointers and the configuration do: a pointer from elsewhere could replace them.
+    static func refuseReserved(_ path: RelativePath) throws {
+        let last = path.lastPart.lowercased()
+        if [".gitignore", ".gitattributes", ".gitmodules"].contains(last) {
+            throw MLOpsError(
+                .usage, "path `\(printable(path.description))` is a file that git itself reads",
+                hint: "let git keep it: `git add \(path)`")
+        }
+        guard path.parts.first?.lowercased() == "registry" else { return }
+        throw MLOpsError(
+            .usage, "path `\(printable(path.description))` lies inside `registry`, which holds the pointers",
+            hint: "use another folder, such as `data`")
     }
 
     /// The pointer of `artifact`, or nil if it has none.
     package func pointer(of artifact: ArtifactName) throws -> Pointer? {
         let path = Pointer.path(of: artifact)
         guard FileSystem.exists(absolute(path)) else { return nil }
-        return try Pointer(artifact: artifact, text: try FileSystem.readText(absolute(path)), file: path)
+        return try Pointer(artifact: artifact, text: try pointerText(path), file: path)
     }
 
     /// The pointer of `artifact`.
@@ -122,9 +160,8 @@ extension Workspace {
     package func save(_ pointer: Pointer) throws -> Bool {
         let path = absolute(pointer.ownPath)
         let text = pointer.text
-        if FileSystem.exists(path), try FileSystem.readText(path) == text { return false }
-        try FileSystem.createDirectories(FileSystem.parent(of: path))
-        try FileSystem.replace(path, with: Array(text.utf8))
+        if try FileStatus.of(path)?.kind == .file, try FileSystem.readText(path) == text { return false }
+        try FileSystem.replace(pointer.ownPath, below: root, with: Array(text.utf8))
         return true
     }
 
@@ -135,12 +172,26 @@ extension Workspace {
     }
 
     private func pointerFiles(below folder: String) throws -> [(ArtifactName, String)] {
-        guard FileSystem.isDirectory(absolute(folder)) else { return [] }
+        guard try FileStatus.of(absolute(folder))?.kind == .directory else { return [] }
         return try FileSystem.list(absolute(folder)).flatMap { name -> [(ArtifactName, String)] in
             let path = FileSystem.join(folder, name)
-            if FileSystem.isDirectory(absolute(path)) { return try pointerFiles(below: path) }
+            // A link could lead anywhere, or round.
+            if try FileStatus.of(absolute(path))?.kind == .directory { return try pointerFiles(below: path) }
             return Workspace.artifact(ofPointerAt: path).map { [($0, path)] } ?? []
         }
+    }
+
+    /// The text of a pointer.
+    ///
+    /// - Throws: kind `.usage` for what is no regular file or longer than any pointer.
+    private func pointerText(_ path: String) throws -> String {
+        let status = try FileStatus.of(absolute(path))
+        guard let status, status.kind == .file, status.size <= Int64(YAMLLimits().byteCount) else {
+            throw MLOpsError(
+                .usage, "`\(path)` is no regular file of at most 1 MiB",
+                hint: "restore it with `git checkout -- \(path)`")
+        }
+        return try FileSystem.readText(absolute(path))
     }
 
     /// The surrounding repository.

@@ -161,6 +161,7 @@ extension Workspace {
             transfer = try await Transfer(store: store, remote: remote, progress: progress).pull([root])
         }
         let path = try RelativePath(version.path)
+        try Workspace.refuseReserved(path)
         let report = try await store.checkout(
             root, to: absolute(path), options: CheckoutOptions(force: force, progress: progress))
         try save(Pointer(artifact: reference.artifact, path: path, content: root))

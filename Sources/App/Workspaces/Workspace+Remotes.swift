@@ -56,7 +56,8 @@ extension Workspace {
     package func addRemote(
         _ name: String, _ configuration: RemoteConfiguration, isLocal: Bool, makeDefault: Bool
     ) async throws -> RemoteAddition {
-        guard !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) })
+        guard name.first?.isLetter == true || name.first?.isNumber == true,
+            name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) })
         else {
             throw MLOpsError(
                 .usage, "remote name `\(printable(name))` has other characters than letters, digits, `-`, `_` and `.`",

@@ -41,6 +41,12 @@ package final class Workspace: Sendable {
         self.environment = environment
         store = try ContentStore(folder: FileSystem.join(root, ".mlops"))
         git = try GitRepository.discover(from: root)
+        // A link to a larger disk is fine; one that git brought along could lead to anything of the user's.
+        if let git, try FileStatus.of(folder)?.kind == .symlink, try git.isTracked(folder) {
+            throw MLOpsError(
+                .usage, "`.mlops` is a link that git tracks, so the store would lie where others want it",
+                hint: "run `git rm --cached .mlops`, and see where it leads with `ls -l .mlops`")
+        }
     }
 
     /// The workspace that `directory` lies in.
@@ -89,8 +95,8 @@ package final class Workspace: Sendable {
         var created: [String] = []
         let shared = FileSystem.join(root, ConfigurationFile.sharedPath)
         if !FileSystem.exists(shared) {
-            try FileSystem.createDirectories(FileSystem.parent(of: shared))
-            try FileSystem.replace(shared, with: Array(ConfigurationFile.initialText.utf8))
+            try FileSystem.replace(
+                ConfigurationFile.sharedPath, below: root, with: Array(ConfigurationFile.initialText.utf8))
             created.append(ConfigurationFile.sharedPath)
         }
         let folder = FileSystem.join(root, ".mlops")

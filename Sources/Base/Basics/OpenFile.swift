@@ -12,9 +12,9 @@ package final class OpenFile: Sendable {
         self.path = path
     }
 
-    /// Opens `path` for reading.
+    /// Opens `path` for reading; never waits, should it be a pipe or a device.
     package convenience init(reading path: String) throws {
-        let descriptor = mlops_open(path, O_RDONLY, 0)
+        let descriptor = mlops_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0)
         if descriptor < 0 { throw MLOpsError.system("open", path, errno: errno) }
         self.init(descriptor: descriptor, path: path)
     }

@@ -86,9 +86,7 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
 
     /// The system clock's present.
     package static var now: Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+        Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
     }
 
     /// Reads what `description` writes; nil for anything else.

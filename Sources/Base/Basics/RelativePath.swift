@@ -30,10 +30,10 @@ package struct RelativePath: Hashable, Sendable, Comparable, CustomStringConvert
             default: break
             }
             if part.utf8.count > 255 { return "has a part longer than 255 bytes" }
-            if part.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+            if part.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }) {
                 return "contains a control character"
             }
-            if part.lowercased() == ".git" || part.lowercased() == ".mlops" { return "lies inside `\(part)`" }
+            if isReservedName(String(part)) { return "lies inside `\(printable(String(part)))`" }
         }
         return nil
     }
@@ -49,6 +49,15 @@ package struct RelativePath: Hashable, Sendable, Comparable, CustomStringConvert
     package static func < (left: RelativePath, right: RelativePath) -> Bool {
         left.description.utf8.lexicographicallyPrecedes(right.description.utf8)
     }
+
+    // A path is its bytes: `é` in one code point and in two are different files, which Swift's `==` takes for one.
+    package static func == (left: RelativePath, right: RelativePath) -> Bool {
+        left.description.utf8.elementsEqual(right.description.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in description.utf8 { hasher.combine(byte) }
+    }
 }
 
 extension RelativePath: Codable {
@@ -62,12 +71,45 @@ extension RelativePath: Codable {
     }
 }
 
-/// `text` with control characters shown as `\u{…}`, so that a hostile name cannot move the cursor.
-package func printable(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }) else {
-        return text
+/// Whether `name` is `.git` or `.mlops` here or on another system: Windows drops points, spaces and what follows a colon and
+/// has short names, macOS drops characters that have no width.
+package func isReservedName(_ name: String) -> Bool {
+    guard let first = name.utf8.first, first >= 0x80 || ".gGmM".utf8.contains(first) else { return false }
+    let visible = name.unicodeScalars.filter { scalar in
+        switch scalar.value {
+        case 0x200C...0x200F, 0x202A...0x202E, 0x206A...0x206F, 0xFEFF: false
+        default: true
+        }
     }
+    var text = String(String.UnicodeScalarView(visible)).lowercased().prefix { $0 != ":" }
+    while let last = text.last, last == "." || last == " " { text = text.dropLast() }
+    return [".git", ".mlops", "git~1", "mlops~1"].contains(text)
+}
+
+/// `text` with control characters, and those that turn the direction of writing or end a line, shown as `\u{…}`, so that a
+/// hostile name cannot move the cursor or read as another.
+package func printable(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isUnprintable) else { return text }
     return text.unicodeScalars.map {
-        $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\\u{\(String($0.value, radix: 16))}" : String($0)
+        isUnprintable($0) ? "\\u{\(String($0.value, radix: 16))}" : String($0)
     }.joined()
+}
+
+/// `text` as `printable` shows it, with the ends of its lines and its tabs as they are.
+package func printableLines(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: { isUnprintable($0) && $0 != "\n" && $0 != "\t" }) else { return text }
+    return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        line.split(separator: "\t", omittingEmptySubsequences: false).map { printable(String($0)) }
+            .joined(separator: "\t")
+    }.joined(separator: "\n")
+}
+
+private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+    if scalar.value < 0x7F { return scalar.value < 0x20 }
+    if scalar.value <= 0x9F { return true }
+    guard scalar.value >= 0x61C else { return false }
+    switch scalar.value {
+    case 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF, 0xE0000...0xE007F: return true
+    default: return false
+    }
 }

@@ -65,7 +65,8 @@ package final class Console: Sendable {
         if options.isJSON {
             printJSON(try JSONValue(encoding: value))
         } else {
-            print(options.verbosity == .quiet ? value.essence : value.text(outputStyle))
+            let text = options.verbosity == .quiet ? value.essence : value.text(outputStyle)
+            print(Console.safe(text, withColor: outputStyle.usesColor))
         }
     }
 
@@ -83,11 +84,26 @@ package final class Console: Sendable {
         write(try JSONValue(encoding: value).canonicalText + "\n", to: output)
     }
 
+    /// `text` with every control character shown but the ends of lines, tabs and our own colours: names of files, branches
+    /// and remotes come from others.
+    private static func safe(_ text: String, withColor: Bool) -> String {
+        guard withColor else { return printableLines(text) }
+        let escape = "\u{1B}["
+        var pieces = text.split(separator: escape, omittingEmptySubsequences: false).map(String.init)
+        for index in pieces.indices {
+            let code = pieces[index].prefix { $0.isNumber || $0 == ";" }
+            let isColor = index > 0 && pieces[index].dropFirst(code.count).first == "m"
+            let own = isColor ? escape + code + "m" : index > 0 ? printable(escape) : ""
+            pieces[index] = own + printableLines(String(pieces[index].dropFirst(isColor ? code.count + 1 : 0)))
+        }
+        return pieces.joined()
+    }
+
     // MARK: The rest
 
     /// Tells what is going on; silent with `--quiet` and `--json`.
     package func note(_ text: String) {
-        if isTalkative { say(text) }
+        if isTalkative { say(Console.safe(text, withColor: errorStyle.usesColor)) }
     }
 
     /// Tells a detail; only with `--verbose`.
@@ -145,9 +161,4 @@ package final class Console: Sendable {
 
     /// Wipes the progress line, if one stands there.
     func wipeProgress() { write("", to: errors) }
-}
-
-/// `text` with control characters shown, except the ends of its lines.
-func printableLines(_ text: String) -> String {
-    text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }.joined(separator: "\n")
 }

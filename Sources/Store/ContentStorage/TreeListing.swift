@@ -113,10 +113,10 @@ enum EntryName {
         }
         if name[0] == UInt8(ascii: ".") {
             if name.count == 1 || name.count == 2 && name[1] == UInt8(ascii: ".") { return "leads outside the folder" }
-            let lowered = String(decoding: name, as: UTF8.self).lowercased()
-            if lowered == ".git" || lowered == ".mlops" { return "is reserved" }
         }
         if !isASCII, String(validating: name, as: UTF8.self) == nil { return "is not valid UTF-8" }
+        // No reserved name is longer, whatever it hides itself with.
+        if name.count <= 64, isReservedName(String(decoding: name, as: UTF8.self)) { return "is reserved" }
         return nil
     }
 

@@ -12,29 +12,31 @@ package func ignore(path: RelativePath, in root: String) throws -> String? {
     let full = FileSystem.join(root, path.description)
     guard let repository = try GitRepository.discover(from: root) else { return nil }
     // Two processes that add a line at the same time must not lose one.
-    let lock = try lockFolder(FileSystem.parent(of: full))
-    defer { close(lock) }
+    let folder = try FileSystem.openFolder(FileSystem.parent(of: path.description), below: root)
+    defer { withExtendedLifetime(folder) {} }
+    try lock(folder)
     guard try !repository.isIgnored(full) else { return nil }
     let file = FileSystem.join(FileSystem.parent(of: path.description), ".gitignore")
     let fullFile = FileSystem.join(root, file)
     let status = try FileStatus.of(fullFile)
+    guard status == nil || status?.kind == .file else {
+        throw MLOpsError(
+            .failed, "`\(file)` is no regular file, so `\(path)` cannot be added to it",
+            hint: "replace it by a file: git does not follow links there either")
+    }
     let old = status == nil ? [] : try FileSystem.read(fullFile)
     let new = appendingLine("/" + escapedPattern(path.lastPart), to: old)
-    try FileSystem.replace(fullFile, with: new, mode: status?.permissions ?? 0o644)
+    try FileSystem.replace(file, below: root, with: new, mode: status?.permissions ?? 0o644)
     return file
 }
 
-/// An open descriptor of `folder` with an exclusive `flock`, which closing it ends.
-private func lockFolder(_ folder: String) throws -> Int32 {
-    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if descriptor < 0 { throw MLOpsError.system("open", folder, errno: errno) }
-    while flock(descriptor, LOCK_EX) != 0 {
+/// Takes an exclusive `flock` on `folder`, which closing it ends.
+private func lock(_ folder: OpenFile) throws {
+    while flock(folder.descriptor, LOCK_EX) != 0 {
         let failure = errno
         if failure == EINTR { continue }
-        close(descriptor)
-        throw MLOpsError.system("lock", folder, errno: failure)
+        throw MLOpsError.system("lock", folder.path, errno: failure)
     }
-    return descriptor
 }
 
 /// `text` with `line` as its last line, in the line ends that it already has.

@@ -54,11 +54,25 @@ extension GitRepository {
     package func isIgnored(_ path: String) throws -> Bool {
         let relative = try relative(path)
         if relative.isEmpty { return false }
+        try refusePipes(above: relative)
         return try withRepository { repository in
             var answer: Int32 = 0
             try LibGit2.check(
                 git_ignore_path_is_ignored(&answer, repository, relative), "match `\(path)` against the ignore rules")
             return answer != 0
+        }
+    }
+
+    /// libgit2 would wait for a `.gitignore` that is a pipe.
+    private func refusePipes(above relative: String) throws {
+        var folder = FileSystem.parent(of: relative)
+        while true {
+            let file = FileSystem.join(FileSystem.join(workingTree, folder == "." ? "" : folder), ".gitignore")
+            if try FileStatus.of(file)?.kind == .other {
+                throw MLOpsError(.failed, "`\(file)` is no regular file", hint: "remove it: git cannot read it either")
+            }
+            if folder == "." || folder == "/" { return }
+            folder = FileSystem.parent(of: folder)
         }
     }
 
