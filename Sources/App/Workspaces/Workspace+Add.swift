@@ -16,6 +16,8 @@ package struct AddOutcome: Encodable, Sendable {
     package var isUnchanged: Bool
     /// The files that git should know of: the pointer, and the `.gitignore` if it changed.
     package var changedFiles: [String]
+    /// Names that differ only in case or in how an accent is spelled: some systems cannot hold both.
+    package var collisions: [String] = []
 }
 
 extension Workspace {
@@ -35,6 +37,7 @@ extension Workspace {
                 .notFound, "there is no file or folder `\(path)`",
                 hint: "check the name with `ls \(FileSystem.parent(of: path.description))`")
         }
+        try Workspace.refuseReserved(path)
         let artifact = try self.artifact(for: path, named: name)
         try refuseTracked(path)
         // Until the pointer names the content, a collection of garbage could take parts that were there before.
@@ -49,11 +52,11 @@ extension Workspace {
         return AddOutcome(
             artifact: artifact, path: path, content: report.root, logicalBytes: report.logicalByteCount,
             newBytes: report.newByteCount, storedBytes: report.storedByteCount, isUnchanged: !isNew,
-            changedFiles: changed)
+            changedFiles: changed, collisions: report.collisions)
     }
 
     /// The name to record `path` under, checked against every other pointer.
-    private func artifact(for path: RelativePath, named name: ArtifactName?) throws -> ArtifactName {
+    func artifact(for path: RelativePath, named name: ArtifactName?) throws -> ArtifactName {
         let pointers = try pointers()
         let existing = pointers.first { $0.path == path }
         if let existing, let name, name != existing.artifact {

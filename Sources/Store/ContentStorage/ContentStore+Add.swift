@@ -23,8 +23,10 @@ extension ContentStore {
         try await addFiles(unknown, of: scan, workers: workers, jobs: jobs, progress: progress)
 
         var trees: [(digest: Digest, listing: [UInt8])] = []
+        var collisions: [String] = []
         scan.summarize { folder, listing in
             if let summary = folder.summary { trees.append((summary.digest, listing)) }
+            collisions += folder.collisions
         }
         try session.addTrees(trees)
         let outcome = try await session.close(workers.compactMap(\.writer))
@@ -35,7 +37,7 @@ extension ContentStore {
         return AddReport(
             root: content, logicalByteCount: content.byteCount, newByteCount: outcome.newByteCount,
             storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: unknown.count,
-            newObjectCount: outcome.newObjectCount, packCount: outcome.packs.count)
+            newObjectCount: outcome.newObjectCount, packCount: outcome.packs.count, collisions: collisions)
     }
 
     private func addFiles(

@@ -41,6 +41,8 @@ package struct AddReport: Encodable, Sendable {
     package var hashedFileCount: Int
     package var newObjectCount: Int
     package var packCount: Int
+    /// Names in changed folders that differ only in case or in how an accent is spelled, as sentences.
+    package var collisions: [String] = []
 }
 
 package struct CheckoutOptions: Sendable {

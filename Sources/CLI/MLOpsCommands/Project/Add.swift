@@ -43,6 +43,13 @@ struct Add: Verb {
             outcomes.append(
                 try await workspace.add(path, as: name) { display.update(done: $0.doneBytes, total: $0.totalBytes) })
         }
+        let collisions = outcomes.flatMap(\.collisions)
+        if let first = collisions.first {
+            let more = collisions.count > 1 ? " and \(Format.count(collisions.count - 1, "more pair"))" : ""
+            console.warning(
+                "\(first)\(more) differ only in case or in how an accent is spelled",
+                hint: "macOS and Windows cannot check both out: rename one before others use them")
+        }
         try console.report(AddReportList(artifacts: outcomes))
     }
 }
