@@ -34,7 +34,7 @@ struct MLOpsCommand: AsyncParsableCommand {
               64 wrong usage, 130 interrupted
             """,
         version: version,
-        subcommands: [StepCommand.self],
+        subcommands: [StepCommand.self, HookCommand.self, MergePointer.self],
         groupedSubcommands: [
             CommandGroup(
                 name: "Data",
@@ -46,6 +46,9 @@ struct MLOpsCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Models and pipelines",
                 subcommands: [RemoteCommand.self, PipelineCommand.self, RegistryCommand.self]),
+            CommandGroup(
+                name: "Git",
+                subcommands: [Install.self, Uninstall.self]),
             CommandGroup(name: "Other", subcommands: [Completion.self]),
         ])
 

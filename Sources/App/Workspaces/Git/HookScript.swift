@@ -1,0 +1,103 @@
+internal import Basics
+
+/// A hook of git that mlops takes part in.
+package enum GitHook: String, Sendable, CaseIterable {
+    case postCheckout = "post-checkout"
+    case postMerge = "post-merge"
+    case prePush = "pre-push"
+}
+
+/// The text of a hook: a shell script with a marked block of ours, which leaves the lines around it as they are.
+struct HookScript {
+    /// Below git's work tree, `""` for its root: a repository may hold several projects.
+    let project: String
+    /// The program, where `mlops` is not on PATH; nil in hooks that other machines use too.
+    let executable: String?
+
+    private var beginning: String { "# >>> mlops >>> \(project.isEmpty ? "." : project)" }
+    private var end: String { "# <<< mlops <<< \(project.isEmpty ? "." : project)" }
+
+    /// The lines that a hook needs.
+    func block(of hook: GitHook) -> String {
+        let fallback = executable.map(shellQuoted) ?? "''"
+        let folder = project.isEmpty ? "" : " -C \(shellQuoted(project))"
+        let find = "mlops=$(command -v mlops) || mlops=\(fallback)"
+        let body =
+            hook == .prePush
+            ? """
+            \(find)
+            if [ ! -x "$mlops" ]; then
+                echo 'error: mlops was not found, so the data of this push cannot be sent' >&2
+                echo 'hint: put it on PATH, or push without the data with `git push --no-verify`' >&2
+                exit 1
+            fi
+            mlops_refs=$(cat)
+            printf '%s\\n' "$mlops_refs" | "$mlops"\(folder) hook pre-push -- "$@" || exit 1
+            if [ -n "$mlops_refs" ]; then
+                exec <<MLOPS_REFS
+            $mlops_refs
+            MLOPS_REFS
+            else
+                exec </dev/null
+            fi
+            """
+            : """
+            \(find)
+            if [ -x "$mlops" ]; then
+                "$mlops"\(folder) hook \(hook.rawValue) -- "$@" || :
+            else
+                echo 'warning: mlops was not found, so data files stay as they are' >&2
+                echo 'hint: put it on PATH, then run `mlops checkout`' >&2
+            fi
+            """
+        return "\(beginning) (from `mlops install`)\n\(body)\n\(end)\n"
+    }
+
+    /// `text` with the block of `hook` in it, before what else it does; an older block is replaced.
+    ///
+    /// - Returns: nil if `text` is no shell script.
+    func inserting(_ hook: GitHook, into text: String) -> String? {
+        let rest = removing(from: text)
+        if rest.isEmpty { return "#!/bin/sh\n" + block(of: hook) }
+        guard rest.hasPrefix("#!") else { return block(of: hook) + rest }
+        let lineEnd = rest.firstIndex(of: "\n") ?? rest.endIndex
+        let interpreter = rest[..<lineEnd].split(whereSeparator: { " /\t".contains($0) }).last.map(String.init) ?? ""
+        guard ["sh", "bash", "dash", "zsh", "ksh", "ash"].contains(interpreter) || isShellWithFlags(rest[..<lineEnd])
+        else { return nil }
+        let first = rest[..<lineEnd] + "\n"
+        return first + block(of: hook) + (lineEnd < rest.endIndex ? rest[rest.index(after: lineEnd)...] : "")
+    }
+
+    /// `#!/bin/sh -e` and the like.
+    private func isShellWithFlags(_ line: Substring) -> Bool {
+        let words = line.split(separator: " ")
+        guard let last = words.last, last.hasPrefix("-"), words.count > 1 else { return false }
+        let interpreter = words[words.count - 2].split(separator: "/").last ?? ""
+        return ["sh", "bash", "dash", "zsh", "ksh", "ash"].contains(interpreter.replacing("#!", with: ""))
+    }
+
+    /// `text` without the block; empty if nothing but an interpreter's line is left.
+    func removing(from text: String) -> String {
+        var kept: [Substring] = []
+        var isInside = false
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line == beginning || line.hasPrefix(beginning + " ") { isInside = true }
+            if !isInside { kept.append(line) }
+            if line == end { isInside = false }
+        }
+        // A block whose end is gone is not ours to guess.
+        if isInside { return text }
+        let rest = kept.joined(separator: "\n")
+        let isEmpty = kept.allSatisfy { $0.hasPrefix("#!") || $0.allSatisfy(\.isWhitespace) }
+        return isEmpty ? "" : rest
+    }
+
+    /// The command of the merge driver, as git's configuration has it.
+    var mergeDriver: String {
+        let fallback = (executable.map(shellQuoted) ?? "''").replacing("%", with: "%%")
+        return "mlops=$(command -v mlops) || mlops=\(fallback); \"$mlops\" merge-pointer %O %A %B %P"
+    }
+}
+
+/// `text` as one word of a shell.
+func shellQuoted(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }

@@ -1,0 +1,195 @@
+import Basics
+import TestSupport
+import Testing
+
+/// `mlops install` with the real git: data follow branches, go along with pushes, and merge file by file.
+@Suite struct GitComfortTests {
+    /// A project with the hooks, and `data/images` of five files on `main`.
+    private static func installed() throws -> Project {
+        let project = try Project()
+        for index in 0..<5 { try project.folder.write("data/images/\(index).txt", "image \(index)\n") }
+        try project.mlops("add", "data/images", "--as", "datasets/images").expectSuccess()
+        try project.mlops("install").expectSuccess()
+        try project.commit("Images")
+        return project
+    }
+
+    private static func text(_ project: Project, _ name: String) throws -> String {
+        try FileSystem.readText(project.folder("data/images/\(name).txt"))
+    }
+
+    private static func record(_ project: Project, _ message: String) throws {
+        try project.mlops("add", "data/images").expectSuccess()
+        try project.commit(message)
+    }
+
+    @Test func dataFollowTheBranchesAndMergeFileByFile() throws {
+        let project = try GitComfortTests.installed()
+        try project.git("switch", "-q", "-c", "other")
+        try project.folder.write("data/images/1.txt", "changed on other\n")
+        try project.folder.write("data/images/new/other.txt", "added on other\n")
+        try FileSystem.removeFile(project.folder("data/images/4.txt"))
+        try GitComfortTests.record(project, "Other")
+        try project.git("switch", "-q", "main")
+        #expect(try GitComfortTests.text(project, "1") == "image 1\n", "the switch brought the data of main")
+        #expect(try GitComfortTests.text(project, "4") == "image 4\n")
+        try project.folder.write("data/images/2.txt", "changed on main\n")
+        try GitComfortTests.record(project, "Main")
+
+        try project.git("merge", "-q", "-m", "Merge", "other")
+        #expect(try GitComfortTests.text(project, "1") == "changed on other\n")
+        #expect(try GitComfortTests.text(project, "2") == "changed on main\n")
+        #expect(try GitComfortTests.text(project, "new/other") == "added on other\n")
+        #expect(!FileSystem.exists(project.folder("data/images/4.txt")))
+        #expect(try project.mlops("status", "--quiet").output == "", "the merged pointer is what lies there")
+        #expect(try project.git("status", "--porcelain").output == "")
+    }
+
+    @Test func aFileThatBothSidesChangedIsNamed() throws {
+        let project = try GitComfortTests.installed()
+        try project.git("switch", "-q", "-c", "other")
+        try project.folder.write("data/images/1.txt", "theirs\n")
+        try GitComfortTests.record(project, "Other")
+        try project.git("switch", "-q", "main")
+        try project.folder.write("data/images/1.txt", "ours\n")
+        try GitComfortTests.record(project, "Main")
+        let merge = try Program.run("git", ["merge", "other"], in: project.path)
+        #expect(merge.exitCode == 1 && merge.all.contains("`1.txt`"), "\(merge.all)")
+        let pointer = try FileSystem.readText(project.folder("registry/datasets/images.yaml"))
+        #expect(pointer.contains("<<<<<<< ours") && pointer.contains("# merge conflict: both sides changed `1.txt`"))
+        let status = try project.mlops("status")
+        #expect(
+            status.exitCode == 64 && status.error.contains("unresolved merge conflict")
+                && status.error.contains("git checkout --ours"), "\(status.all)")
+        try project.git("checkout", "--theirs", "registry/datasets/images.yaml")
+        try project.mlops("checkout").expectSuccess()
+        #expect(try GitComfortTests.text(project, "1") == "theirs\n")
+        try project.commit("Merge")
+    }
+
+    @Test func aPushSendsTheDataFirstOrDoesNotHappen() throws {
+        let project = try GitComfortTests.installed()
+        let bare = try TemporaryFolder()
+        try Program.run("git", ["init", "-q", "--bare", "-b", "main"], in: bare.path).expectSuccess()
+        try project.git("remote", "add", "origin", bare.path)
+        let refused = try Program.run("git", ["push", "-q", "origin", "main"], in: project.path)
+        #expect(refused.exitCode != 0 && refused.error.contains("has no remote"), "\(refused.all)")
+        #expect(refused.error.contains("--no-verify"))
+        try #require(try Program.run("git", ["branch", "--list"], in: bare.path).output == "", "nothing arrived")
+
+        let storage = try TemporaryFolder()
+        try project.mlops("remote", "add", "origin", storage.path).expectSuccess()
+        try project.commit("Remote")
+        try project.git("push", "-q", "origin", "main")
+        #expect(!(try FileSystem.list(storage("packs")).isEmpty), "the data went along")
+
+        let clone = try TemporaryFolder()
+        try Program.run("git", ["clone", "-q", bare.path, clone("work")], in: clone.path).expectSuccess()
+        try Program.mlops(["pull"], in: clone("work")).expectSuccess()
+        #expect(try FileSystem.readText(clone("work/data/images/3.txt")) == "image 3\n")
+
+        try project.folder.write("data/images/3.txt", "more\n")
+        try GitComfortTests.record(project, "More")
+        try FileSystem.rename(storage.path, to: storage.path + "-gone")
+        defer { try? FileSystem.removeTree(storage.path + "-gone") }
+        try FileSystem.replace(storage.path, with: [])
+        #expect(try Program.run("git", ["push", "-q", "origin", "main"], in: project.path).exitCode != 0)
+        try project.git("push", "-q", "--no-verify", "origin", "main")
+        try FileSystem.removeFile(storage.path)
+    }
+
+    @Test func whatIsMissingIsAHintAndNeverAFailedCheckout() throws {
+        let project = try GitComfortTests.installed()
+        try project.git("branch", "old")
+        try project.folder.write("data/images/0.txt", "new\n")
+        try GitComfortTests.record(project, "New")
+        try FileSystem.removeTree(project.folder(".mlops"))
+        let back = try Program.run("git", ["switch", "-q", "old"], in: project.path)
+        #expect(back.exitCode == 0 && back.error.contains("no content for `datasets/images`"), "\(back.all)")
+        #expect(back.error.contains("hint:"))
+        try project.git("switch", "-q", "main")
+        try project.mlops("add", "data/images").expectSuccess()
+        try project.folder.write("data/images/0.txt", "not recorded\n")
+        let kept = try Program.run("git", ["switch", "-q", "old"], in: project.path)
+        #expect(kept.exitCode == 0, "\(kept.all)")
+        #expect(try GitComfortTests.text(project, "0") == "not recorded\n", "changes are never overwritten")
+    }
+
+    @Test func hooksThatWereThereStayAndRunToo() throws {
+        let project = try Project()
+        let log = project.folder("hook.log")
+        let old = "#!/bin/sh -e\n# ours since 2019\nwhile read line; do echo \"push $line\" >> \(log); done\n"
+        try project.folder.write(".git/hooks/pre-push", old)
+        try Program.run("chmod", ["+x", ".git/hooks/pre-push"], in: project.path).expectSuccess()
+        try project.mlops("install").expectSuccess()
+        let first = try project.folder.read(".git/hooks/pre-push")
+        #expect(try project.mlops("install").output.contains("installed already"))
+        #expect(try project.folder.read(".git/hooks/pre-push") == first)
+        let bare = try TemporaryFolder()
+        try Program.run("git", ["init", "-q", "--bare"], in: bare.path).expectSuccess()
+        try project.git("push", "-q", bare.path, "main")
+        #expect(try FileSystem.readText(log).hasPrefix("push refs/heads/main "), "it still gets git's lines")
+        try project.mlops("uninstall").expectSuccess()
+        #expect(try FileSystem.readText(project.folder(".git/hooks/pre-push")) == old)
+        #expect(!FileSystem.exists(project.folder(".git/hooks/post-merge")))
+        #expect(!FileSystem.exists(project.folder(".gitattributes")))
+        #expect(try project.git("config", "--local", "--list").output.contains("mlops") == false)
+    }
+
+    @Test func hooksThatAreNoScriptsAreRefusedBeforeAnythingIsWritten() throws {
+        let project = try Project()
+        try project.folder.write(".git/hooks/pre-push", "#!/usr/bin/env python3\nprint('x')\n")
+        let result = try project.mlops("install")
+        #expect(result.exitCode == 1 && result.error.contains("is no shell script") && result.error.contains("--print"))
+        #expect(!FileSystem.exists(project.folder(".git/hooks/post-checkout")))
+        #expect(symbolicLink("/bin/true", project.folder(".git/hooks/post-merge")))
+        try FileSystem.removeFile(project.folder(".git/hooks/pre-push"))
+        #expect(try project.mlops("install").error.contains("symbolic link"))
+        #expect(try project.mlops("install", "--print").output.contains("mlops hook pre-push") == false)
+        #expect(try project.mlops("install", "--print").output.contains("hook pre-push -- \"$@\""))
+    }
+
+    @Test func foldersOfHooksInAndOutsideTheWorkTree() throws {
+        let project = try Project()
+        try project.folder.write(".husky/_/h", "#!/bin/sh\n")
+        try project.git("config", "core.hooksPath", ".husky/_")
+        try project.mlops("install").expectSuccess()
+        let hook = try FileSystem.readText(project.folder(".husky/pre-push"))
+        #expect(hook.contains("hook pre-push") && !hook.contains("/mlops'"), "no path of this machine: \(hook)")
+        try project.mlops("uninstall").expectSuccess()
+        let elsewhere = try TemporaryFolder()
+        try project.git("config", "core.hooksPath", elsewhere.path)
+        let refused = try project.mlops("install")
+        #expect(refused.exitCode == 1 && refused.error.contains("core.hooksPath"), "\(refused.all)")
+        #expect(try FileSystem.list(elsewhere.path).isEmpty)
+    }
+
+    @Test func installsInAWorktreeAndRefusesWithoutGit() throws {
+        let project = try GitComfortTests.installed()
+        try project.git("worktree", "add", "-q", "-b", "side", "tree")
+        let again = try Program.mlops(["install"], in: project.folder("tree"))
+        #expect(again.exitCode == 0 && again.output.contains("installed already"), "\(again.all)")
+        let bare = try TemporaryFolder()
+        try Program.mlops(["init"], in: bare.path).expectSuccess()
+        let refused = try Program.mlops(["install"], in: bare.path)
+        #expect(refused.exitCode == 1 && refused.error.contains("not in a git repository"), "\(refused.all)")
+    }
+
+    @Test func aProjectInAFolderOfTheRepositoryIsFound() throws {
+        let folder = try TemporaryFolder()
+        try Program.run("git", ["init", "-q", "-b", "main"], in: folder.path).expectSuccess()
+        try FileSystem.createDirectories(folder("team a/ml"))
+        try Program.mlops(["init"], in: folder("team a/ml")).expectSuccess()
+        try folder.write("team a/ml/data.txt", "one\n")
+        try Program.mlops(["add", "data.txt"], in: folder("team a/ml")).expectSuccess()
+        try Program.mlops(["install"], in: folder("team a/ml")).expectSuccess()
+        for command in [["add", "-A"], ["commit", "-q", "-m", "One"], ["switch", "-q", "-c", "two"]] {
+            try Program.run("git", command, in: folder.path).expectSuccess()
+        }
+        try folder.write("team a/ml/data.txt", "two\n")
+        try Program.mlops(["add", "data.txt"], in: folder("team a/ml")).expectSuccess()
+        try Program.run("git", ["commit", "-q", "-a", "-m", "Two"], in: folder.path).expectSuccess()
+        try Program.run("git", ["switch", "-q", "main"], in: folder.path).expectSuccess()
+        #expect(try FileSystem.readText(folder("team a/ml/data.txt")) == "one\n")
+    }
+}
