@@ -47,8 +47,8 @@ struct MLOpsCommand: AsyncParsableCommand {
                 name: "Models and pipelines",
                 subcommands: [RemoteCommand.self, PipelineCommand.self, RegistryCommand.self]),
             CommandGroup(
-                name: "Git",
-                subcommands: [Install.self, Uninstall.self]),
+                name: "Git, DVC and Git LFS",
+                subcommands: [Install.self, Uninstall.self, ImportDVC.self, ImportLFS.self]),
             CommandGroup(name: "Other", subcommands: [Completion.self]),
         ])
 
