@@ -72,9 +72,10 @@ package struct HostileName: Sendable, CustomStringConvertible {
         [0xF5, 0x80, 0x80, 0x80],
     ]
 
-    /// Some of them, for entries that cost a process each: every one that a terminal could choke on, and every twelfth.
+    /// Some of them, for entries that cost a process each; each entry's library meets all of them in another test.
     package static var sample: [HostileName] {
-        all.enumerated().filter { $0.offset % 12 == 0 || hasRawControls($0.element.text) }.map(\.element)
+        all.enumerated().filter { $0.offset % 14 == 0 || hasRawControls($0.element.text) && $0.offset % 2 == 0 }
+            .map(\.element)
     }
 
     package static var count: Int { all.count + broken.count }

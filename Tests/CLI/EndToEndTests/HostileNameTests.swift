@@ -116,6 +116,11 @@ import Testing
         try link("more/.gitignore", target.outside("secret.txt"))
         let ignored = try Program.mlops(["add", "more/y.txt"], in: project)
         #expect(ignored.exitCode == 1 && ignored.error.contains("no regular file"), "\(ignored.all)")
+        try link(".mlops", target.outside("elsewhere"))
+        try Program.run("git", ["add", "-f", ".mlops"], in: project).expectSuccess()
+        let store = try Program.mlops(["add", "more/x.txt"], in: project)
+        #expect(store.exitCode == 64 && store.error.contains("a link that git tracks"), "\(store.all)")
+        try FileSystem.removeFile(target.outside("project/.mlops"))
         try link("registry", target.outside("elsewhere"))
         expectClean(try Program.mlops(["add", "more/x.txt"], in: project), "registry")
         #expect(try target.surroundings() == before)
@@ -202,6 +207,20 @@ import Testing
             #expect(try Program.mlops(["add", place], in: target.project).exitCode != 0, "\(place)")
             try FileSystem.removeFile(path)
         }
+        try FileSystem.createDirectories(target.outside("project/special"))
+        let sockets = "import socket; socket.socket(socket.AF_UNIX).bind('special/socket')"
+        try Program.run("python3", ["-c", sockets], in: target.project).expectSuccess()
+        for place in ["special/socket", "special"] {
+            let result = try Program.mlops(["add", place], in: target.project)
+            #expect(result.exitCode == 64 && result.error.contains("not a regular file"), "\(result.all)")
+        }
+        // Deeper than any path can say.
+        let digging =
+            "n=$(printf %0200d 0); mkdir deep; cd deep; for i in $(seq 30); do mkdir $n; cd ./$n; done; echo > leaf"
+        try Program.run("bash", ["-c", digging], in: target.project).expectSuccess()
+        let deep = try Program.mlops(["add", "deep"], in: target.project)
+        #expect(deep.exitCode == 5 && deep.error.contains("too long"), "\(deep.exitCode)")
+        try Program.run("rm", ["-rf", "deep", "special"], in: target.project).expectSuccess()
         for name in ["registry/config.yaml", ".gitignore"] {
             let path = target.outside("project/" + name)
             try? FileSystem.removeFile(path)
