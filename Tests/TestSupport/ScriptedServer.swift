@@ -25,6 +25,8 @@ package final class ScriptedServer: Sendable {
         case raw([UInt8])
         /// Closes without an answer.
         case hangUp
+        /// Breaks the connection, so that the client gets an error instead of its end.
+        case reset
         /// Sends nothing until the client leaves.
         case stall
 
@@ -101,10 +103,16 @@ package final class ScriptedServer: Sendable {
             switch core.handler(request) {
             case .respond(let status, let headers, let body):
                 send(connection, response(status, headers, body, isHead: request.method == "HEAD"))
+                if request.headers["connection"] == "close" { return }
             case .respondAndClose(let status, let body):
                 return send(connection, response(status, [], body, isHead: request.method == "HEAD"))
             case .raw(let bytes): return send(connection, bytes)
             case .hangUp: return
+            case .reset:
+                var linger = linger(l_onoff: 1, l_linger: 0)
+                setsockopt(
+                    connection, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+                return
             case .stall:
                 var byte: UInt8 = 0
                 while recv(connection, &byte, 1, 0) > 0 {}
@@ -139,7 +147,7 @@ package final class ScriptedServer: Sendable {
         return Request(method: words[0], target: words[1], headers: headers, body: body, connection: number)
     }
 
-    private static func receive(_ connection: Int32, _ buffer: inout [UInt8]) -> Bool {
+    static func receive(_ connection: Int32, _ buffer: inout [UInt8]) -> Bool {
         var block = [UInt8](repeating: 0, count: 65536)
         let count = recv(connection, &block, block.count, 0)
         if count > 0 { buffer += block[..<count] }
@@ -157,7 +165,7 @@ package final class ScriptedServer: Sendable {
         return Array((text + "\r\n").utf8) + (isHead ? [] : body)
     }
 
-    private static func send(_ connection: Int32, _ bytes: [UInt8]) {
+    static func send(_ connection: Int32, _ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes {

@@ -82,6 +82,15 @@ package final class OpenFile: Sendable {
 
     package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
+    /// Starts writing `count` bytes from `offset` to the disk without waiting, so that the flush at the end is short.
+    package func startWriteback(from offset: Int64, count: Int64) { mlops_start_writeback(descriptor, offset, count) }
+
+    /// Forces everything on the file system of this file to the disk: one call for any number of files.
+    package func synchronizeFileSystem() throws {
+        try Failpoint.reach("file.fsync")
+        if mlops_sync_file_system(descriptor) != 0 { throw MLOpsError.system("flush", path, errno: errno) }
+    }
+
     /// Forces the file to the disk. A failure is final: the kernel may have dropped the pages, so never try again on the
     /// same file; throw the file away.
     package func synchronize() throws {

@@ -31,6 +31,8 @@ void mlops_start_writeback(int file, int64_t offset, int64_t length) {
     (void)sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
+int mlops_sync_file_system(int file) { return syncfs(file); }
+
 int mlops_open_nameless(int directory, mode_t mode) {
     return openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 }

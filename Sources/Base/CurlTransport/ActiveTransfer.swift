@@ -18,6 +18,9 @@ final class ActiveTransfer: @unchecked Sendable {
     private var response = HTTPResponse(status: 0)
     private var headerByteCount = 0
     private var sent: Int64 = 0
+    /// Up to where the disk was asked to write what came.
+    private var writebackStart: Int64 = 0
+    private static let writebackLength: Int64 = 8 << 20
     /// What one of the callbacks threw; libcurl itself only knows that the callback gave up.
     private var failure: (any Error)?
 
@@ -93,9 +96,9 @@ extension ActiveTransfer {
             // CURL_HTTP_VERSION_1_1: many streams of one connection are slower for bulk.
             (CURLOPT_HTTP_VERSION, 2),
             (CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
-            (CURLOPT_LOW_SPEED_LIMIT, options.stallBytesPerSecond),
+            (CURLOPT_LOW_SPEED_LIMIT, stallLimit),
             (CURLOPT_LOW_SPEED_TIME, max(1, Int(options.stallTimeout.seconds.rounded(.up)))),
-            (CURLOPT_BUFFERSIZE, 512 << 10), (CURLOPT_UPLOAD_BUFFERSIZE, 1 << 20),
+            (CURLOPT_BUFFERSIZE, blockSize(512 << 10)), (CURLOPT_UPLOAD_BUFFERSIZE, blockSize(1 << 20)),
         ]
         for (option, value) in longs { try check(mlops_curl_set_long(easy, option, value)) }
         // libcurl repeats requests only on connections that it used before.
@@ -107,6 +110,18 @@ extension ActiveTransfer {
         try setHeaders(easy)
         try setCallbacks(easy)
         return easy
+    }
+
+    /// What moves in one go: an eighth of a second's worth at most, so that a limited rate is even.
+    private func blockSize(_ usual: Int) -> Int {
+        guard let rate = options.limiter?.bytesPerSecond else { return usual }
+        return max(16 << 10, min(usual, Int(rate / 8)))
+    }
+
+    /// Many transfers that share a low rate are slow without being stalled.
+    private var stallLimit: Int {
+        guard let rate = options.limiter?.bytesPerSecond else { return options.stallBytesPerSecond }
+        return max(1, min(options.stallBytesPerSecond, Int(rate / 1024)))
     }
 
     private func setMethod(_ easy: UnsafeMutableRawPointer) throws {
@@ -202,10 +217,10 @@ extension ActiveTransfer {
         do {
             switch sink {
             case .file(let file, let offset, let limit) where response.isSuccess:
-                try checkLimit(bytes.count, limit)
-                try file.place(bytes, at: offset + response.byteCount)
-                progress?(Int64(bytes.count))
-            case .file:
+                try store(bytes, in: file, from: offset, limit: limit)
+            case .rest(let file, let offset, let limit) where response.isSuccess:
+                try store(bytes, in: file, from: response.status == 206 ? offset : 0, limit: limit)
+            case .file, .rest:
                 // The text of an error: enough of it to say what is wrong.
                 response.body += bytes.prefix(max(0, 64 << 10 - response.body.count))
             case .memory(let limit):
@@ -214,11 +229,23 @@ extension ActiveTransfer {
                 if response.isSuccess { progress?(Int64(bytes.count)) }
             }
             response.byteCount += Int64(bytes.count)
+            options.limiter?.spend(bytes.count)
             return bytes.count
         } catch {
             failure = error
             return 0
         }
+    }
+
+    private func store(_ bytes: UnsafeRawBufferPointer, in file: OpenFile, from start: Int64, limit: Int64) throws {
+        try checkLimit(bytes.count, limit)
+        let end = start + response.byteCount + Int64(bytes.count)
+        try file.place(bytes, at: start + response.byteCount)
+        if end - max(start, writebackStart) >= ActiveTransfer.writebackLength {
+            file.startWriteback(from: max(start, writebackStart), count: end - max(start, writebackStart))
+            writebackStart = end
+        }
+        progress?(Int64(bytes.count))
     }
 
     private func checkLimit(_ count: Int, _ limit: Int64) throws {
@@ -248,6 +275,7 @@ extension ActiveTransfer {
             return ActiveTransfer.abort
         }
         sent += Int64(count)
+        options.limiter?.spend(count)
         progress?(Int64(count))
         return count
     }

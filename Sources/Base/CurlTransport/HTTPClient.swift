@@ -1,4 +1,4 @@
-internal import Synchronization
+package import Basics
 
 /// HTTP/1.1 over libcurl: all transfers of a client share one thread and its kept-alive connections.
 ///
@@ -16,6 +16,8 @@ package final class HTTPClient: Sendable {
         package var userAgent = "mlops"
         /// Whether the proxy that the environment names is used.
         package var usesProxy = true
+        /// Bounds the bytes of bodies, both ways and over all connections together.
+        package var limiter: RateLimiter?
 
         package init() {}
     }
@@ -25,7 +27,7 @@ package final class HTTPClient: Sendable {
 
     package init(options: Options = Options()) {
         self.options = options
-        loop = TransferLoop()
+        loop = TransferLoop(limiter: options.limiter)
     }
 
     deinit { loop.stop() }

@@ -50,6 +50,9 @@ package enum HTTPSink: Sendable {
     case memory(limit: Int64)
     /// Into a file from `offset`, when the status is 2xx; the body of any other status goes to memory, cut at 64 KiB.
     case file(OpenFile, offset: Int64, limit: Int64)
+    /// The same for what follows the first `offset` bytes of an object, when a range was asked for: a server that answers 200
+    /// instead of 206 sends all of it, which goes to the start of the file.
+    case rest(OpenFile, offset: Int64, limit: Int64)
 }
 
 /// The answer of a server, whatever its status.

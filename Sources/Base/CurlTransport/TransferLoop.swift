@@ -1,3 +1,4 @@
+internal import Basics
 internal import CLibcurl
 internal import Glibc
 internal import Synchronization
@@ -27,6 +28,9 @@ final class TransferLoop: Sendable {
 
     private let state = Mutex(State())
     private let counter = Atomic<UInt64>(0)
+    private let limiter: RateLimiter?
+
+    init(limiter: RateLimiter?) { self.limiter = limiter }
 
     func nextIdentifier() -> UInt64 { counter.add(1, ordering: .relaxed).newValue }
 
@@ -108,6 +112,12 @@ final class TransferLoop: Sendable {
                 return (state.commands, state.isStopping)
             }
             for command in commands { perform(command, on: multi, active: &active) }
+            // One thread moves all bytes, so a pause of this thread is a pause of every connection. Short ones: a transfer that
+            // is cancelled must end soon.
+            if let pause = limiter?.pause, pause > .zero, !active.isEmpty {
+                usleep(UInt32(min(pause.seconds, 0.02) * 1e6))
+                continue
+            }
             _ = mlops_curl_multi_perform(multi)
             reap(multi, active: &active)
             if isStopping, active.isEmpty { break }

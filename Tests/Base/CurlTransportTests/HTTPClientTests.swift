@@ -1,5 +1,6 @@
 import Basics
 import CurlTransport
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
@@ -59,6 +60,18 @@ import Testing
         #expect(good.body.isEmpty)
         #expect(good.byteCount == 4)
         #expect(try folder.read("f") == [0, 0, 0] + Array("data".utf8))
+    }
+
+    @Test func writesTheRestOfAnObjectBehindWhatIsThere() async throws {
+        let server = try ScriptedServer { .respond($0.path == "/rest" ? 206 : 200, body: [4, 5]) }
+        let folder = try TemporaryFolder()
+        for (path, bytes) in [("/rest", [1, 2, 3, 4, 5] as [UInt8]), ("/all", [4, 5, 3])] {
+            try folder.write("f", [1, 2, 3])
+            let file = OpenFile(descriptor: open(folder("f"), O_RDWR), path: folder("f"))
+            _ = try await HTTPClient().send(
+                HTTPRequest("GET", server.url + path), into: .rest(file, offset: 3, limit: 10))
+            #expect(try folder.read("f") == bytes)
+        }
     }
 
     @Test func keepsItsConnection() async throws {

@@ -16,6 +16,9 @@ int mlops_clone_file(int from, int to);
 /// Asks the kernel to start writing `length` bytes from `offset` to the disk, without waiting; advice, so no result.
 void mlops_start_writeback(int file, int64_t offset, int64_t length);
 
+/// `syncfs(2)`: forces all that was written to the file system of `file` to the disk; 0, or -1 with errno.
+int mlops_sync_file_system(int file);
+
 /// A file without a name in the open folder `directory`, for reading and writing: a descriptor, or -1 with errno.
 int mlops_open_nameless(int directory, mode_t mode);
 
