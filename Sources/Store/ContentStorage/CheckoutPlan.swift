@@ -37,11 +37,15 @@ struct CheckoutPlan: Sendable {
 
     private let store: ContentStore
     private let scan: WorkspaceScan?
+    private let selection: PathSelection
 
-    /// - Parameter scan: what is there; nil if nothing is.
-    init(_ root: ContentRoot, store: ContentStore, scan: WorkspaceScan?) throws {
+    /// - Parameters:
+    ///   - scan: what is there; nil if nothing is.
+    ///   - selection: what to make right.
+    init(_ root: ContentRoot, store: ContentStore, scan: WorkspaceScan?, selection: PathSelection = .all) throws {
         self.store = store
         self.scan = scan
+        self.selection = selection
         let target = ContentStore.entry(root)
         guard let scan else {
             try create(target, path: "")
@@ -62,6 +66,9 @@ struct CheckoutPlan: Sendable {
 
     /// Makes all of `target` where nothing is.
     private mutating func create(_ target: TreeEntry, path: String) throws {
+        let relation = selection.relation(to: path)
+        // A file above a chosen path means that the version does not have that path.
+        guard relation == .inside || relation == .above && target.kind == .tree else { return }
         guard target.kind == .tree else {
             writes.append(
                 Write(
@@ -91,7 +98,13 @@ struct CheckoutPlan: Sendable {
                 position += 1
             }
             let below = CheckoutPlan.join(path, name)
-            if position < wanted.count, wanted[position].name.utf8.elementsEqual(name.utf8) {
+            let isWanted = position < wanted.count && wanted[position].name.utf8.elementsEqual(name.utf8)
+            let relation = selection.relation(to: below)
+            if relation == .outside || relation == .above && !isWanted {
+                if isWanted { position += 1 }
+                continue
+            }
+            if isWanted {
                 try place(
                     wanted[position], over: folder.treeEntry(index), entry: folder.entries[index], path: below,
                     isRoot: false)
@@ -108,6 +121,7 @@ struct CheckoutPlan: Sendable {
         _ target: TreeEntry, over found: TreeEntry, entry: ScannedEntry, path: String, isRoot: Bool
     ) throws {
         if target.kind == .tree, found.kind == .tree { return try place(target, overFolder: entry.child, path: path) }
+        guard selection.relation(to: path) == .inside || target.kind == .tree else { return }
         if target.kind == .tree || found.kind == .tree || entry.isSpecial {
             lose(entry, path: path, blocking: true)
             return try create(target, path: path)

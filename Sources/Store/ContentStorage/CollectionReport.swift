@@ -7,6 +7,8 @@ package struct CollectionRoot: Hashable, Sendable {
     package var root: ContentRoot
     /// False for what is given up: it is named only to tell whose bytes go.
     package var isKept: Bool
+    /// Whether parts of it were asked for alone, so that it is here in part.
+    package var isPartial = false
 
     package init(name: String, root: ContentRoot, isKept: Bool = true) {
         self.name = name

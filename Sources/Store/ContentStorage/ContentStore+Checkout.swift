@@ -22,8 +22,10 @@ extension ContentStore {
             report.unchangedFileCount = root.fileCount
             return report
         }
-        if let lacking = try missing(below: [root]).first?.candidates.first { throw ContentStore.missing(lacking) }
-        let plan = try CheckoutPlan(root, store: self, scan: scan)
+        if let lacking = try missingContent(below: [root], options.selection).first?.candidates.first {
+            throw ContentStore.missing(lacking)
+        }
+        let plan = try CheckoutPlan(root, store: self, scan: scan, selection: options.selection)
         if !options.force { try refuseLosses(plan.losses, at: path) }
         try await carry(out: plan, root: root, path: path, options: options)
         report.writtenFileCount = plan.writes.count + plan.modes.count

@@ -91,7 +91,7 @@ private final class Collection {
         }
         var live = LiveObjects(store: store, inventory: inventory, isElsewhere: { _ in false })
         for root in known where root.isKept && inventory.holdsTop(of: root.root) {
-            try live.mark(root.root, name: root.name)
+            try live.mark(root.root, name: root.name, mayLack: root.isPartial)
         }
         if let gap = live.gaps.first, !options.allowsPartial { throw incomplete(gap, count: live.gapCount) }
         for use in uses where use.time >= youngSince && inventory.holdsTop(of: use.root) {

@@ -53,28 +53,30 @@ extension ContentStore {
     }
 
     func missing(below roots: [ContentRoot]) throws -> [MissingContent] {
+        try missing(of: roots.map(ContentStore.entry))
+    }
+
+    /// The parts of a listing that are not here.
+    func missingListing(_ digest: Digest) throws -> [MissingContent] {
+        let candidates = [ObjectKey(.tree, digest), ObjectKey(.manifest, digest)]
+        let isHere = try index.contains(candidates)
+        if isHere[0] { return [] }
+        return isHere[1]
+            ? try missingParts(ofFile: digest, byteCount: 0) : [MissingContent(candidates: candidates, byteCount: 0)]
+    }
+
+    /// What of `entries`, and of all below them, is not here.
+    func missing(of entries: [TreeEntry]) throws -> [MissingContent] {
         var missing: [MissingContent] = []
         var seen: Set<Digest> = []
-        var files: [TreeEntry] = []
-        var trees: [TreeEntry] = []
-        for root in roots {
-            let entry = ContentStore.entry(root)
-            if entry.kind == .tree { trees.append(entry) } else { files.append(entry) }
-        }
+        var files = entries.filter { $0.kind != .tree }
+        var trees = entries.filter { $0.kind == .tree }
         while let entry = trees.popLast() {
             guard seen.insert(entry.digest).inserted else { continue }
             if try index.isComplete([ObjectKey(.tree, entry.digest)])[0] { continue }
-            let isHere = try index.contains([ObjectKey(.tree, entry.digest), ObjectKey(.manifest, entry.digest)])
-            if !isHere[0] {
-                if !isHere[1] {
-                    let candidates = [ObjectKey(.tree, entry.digest), ObjectKey(.manifest, entry.digest)]
-                    missing.append(MissingContent(candidates: candidates, byteCount: 0))
-                    continue
-                }
-                let parts = try missingParts(ofFile: entry.digest, byteCount: 0)
-                missing += parts
-                if !parts.isEmpty { continue }
-            }
+            let gaps = try missingListing(entry.digest)
+            missing += gaps
+            if !gaps.isEmpty { continue }
             for child in try tree(entry).entries {
                 if child.kind == .tree { trees.append(child) } else { files.append(child) }
             }

@@ -74,8 +74,11 @@ extension ContentStore {
     /// Calls `visit` for every entry below `entry` that is not a tree, in the order of the paths' bytes within each folder;
     /// and for every tree, before what is in it.
     func walk(
-        _ entry: TreeEntry, path: String = "", _ visit: (_ path: String, _ entry: TreeEntry) throws -> Void
+        _ entry: TreeEntry, path: String = "", selection: PathSelection = .all,
+        _ visit: (_ path: String, _ entry: TreeEntry) throws -> Void
     ) throws {
+        let relation = selection.relation(to: path)
+        guard relation == .inside || relation == .above && entry.kind == .tree else { return }
         // A hostile listing could nest without end; no path of a file system is longer.
         guard path.utf8.count <= 4096 else {
             throw PackFrame.damaged(ObjectKey(.tree, entry.digest), "is nested too deeply")
@@ -83,7 +86,7 @@ extension ContentStore {
         try visit(path, entry)
         guard entry.kind == .tree else { return }
         for child in try tree(entry).entries {
-            try walk(child, path: path.isEmpty ? child.name : path + "/" + child.name, visit)
+            try walk(child, path: path.isEmpty ? child.name : path + "/" + child.name, selection: selection, visit)
         }
     }
 
@@ -125,19 +128,25 @@ extension ContentStore {
     // MARK: Comparing
 
     /// How the file or folder at `path` differs from `root`, sorted by path; unchanged files are not read.
-    package func compare(_ root: ContentRoot, with path: String) async throws -> [ContentChange] {
+    ///
+    /// - Parameter selection: what to look at below; only that needs to be in the store.
+    package func compare(
+        _ root: ContentRoot, with path: String, selection: PathSelection = .all
+    ) async throws -> [ContentChange] {
         var changes: [ContentChange] = []
         guard try FileStatus.of(FileSystem.absolute(path)) != nil else {
-            try note(.deleted, ContentStore.entry(root), path: "", in: &changes)
+            try note(.deleted, ContentStore.entry(root), path: "", selection, in: &changes)
             return changes
         }
         let scan = try await identified(path)
         let found = scan.content
         if found.digest == root.digest, found.kind == root.kind { return [] }
         if scan.isFile || root.kind == .file {
-            try compare(ContentStore.entry(root), ContentStore.entry(found), path: "", scan: scan, folder: 0, &changes)
+            try compare(
+                ContentStore.entry(root), ContentStore.entry(found), path: "", scan: scan, folder: 0, selection,
+                &changes)
         } else {
-            try compare(ContentStore.entry(root), scan: scan, folder: 0, path: "", &changes)
+            try compare(ContentStore.entry(root), scan: scan, folder: 0, path: "", selection, &changes)
         }
         return changes.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     }
@@ -170,36 +179,41 @@ extension ContentStore {
     }
 
     private func compare(
-        _ old: TreeEntry, scan: WorkspaceScan, folder: Int, path: String, _ changes: inout [ContentChange]
+        _ old: TreeEntry, scan: WorkspaceScan, folder: Int, path: String, _ selection: PathSelection,
+        _ changes: inout [ContentChange]
     ) throws {
         let scanned = scan.folders[folder]
         let before = try tree(old).entries
         try merge(before, scanned.entries.indices.map { scanned.name($0) }) { oldIndex, newIndex in
             let name = oldIndex.map { before[$0].name } ?? newIndex.map { scanned.name($0) } ?? ""
             let below = path.isEmpty ? name : path + "/" + name
+            let relation = selection.relation(to: below)
+            guard relation == .inside || relation == .above && oldIndex != nil else { return }
             if let newIndex {
                 let new = scanned.treeEntry(newIndex)
                 if let oldIndex {
                     let old = before[oldIndex]
-                    try compare(old, new, path: below, scan: scan, folder: scanned.entries[newIndex].child, &changes)
+                    try compare(
+                        old, new, path: below, scan: scan, folder: scanned.entries[newIndex].child, selection, &changes)
                 } else {
                     noteAdded(new, path: below, scan: scan, folder: scanned.entries[newIndex].child, in: &changes)
                 }
             } else if let oldIndex {
-                try note(.deleted, before[oldIndex], path: below, in: &changes)
+                try note(.deleted, before[oldIndex], path: below, selection, in: &changes)
             }
         }
     }
 
     private func compare(
-        _ old: TreeEntry, _ new: TreeEntry, path: String, scan: WorkspaceScan, folder: Int,
+        _ old: TreeEntry, _ new: TreeEntry, path: String, scan: WorkspaceScan, folder: Int, _ selection: PathSelection,
         _ changes: inout [ContentChange]
     ) throws {
         // A single file's pointer does not tell whether it is executable.
         if old.digest == new.digest, old.kind == new.kind { return }
         if old.kind == .tree, new.kind == .tree {
-            return try compare(old, scan: scan, folder: folder, path: path, &changes)
+            return try compare(old, scan: scan, folder: folder, path: path, selection, &changes)
         }
+        guard selection.relation(to: path) == .inside else { return }
         try replace(old, new, path: path, in: &changes) {
             noteAdded(new, path: path, scan: scan, folder: folder, in: &$0)
         }
@@ -222,9 +236,10 @@ extension ContentStore {
     }
 
     private func note(
-        _ kind: ContentChange.Kind, _ entry: TreeEntry, path: String, in changes: inout [ContentChange]
+        _ kind: ContentChange.Kind, _ entry: TreeEntry, path: String, _ selection: PathSelection = .all,
+        in changes: inout [ContentChange]
     ) throws {
-        try walk(entry, path: path) { path, entry in
+        try walk(entry, path: path, selection: selection) { path, entry in
             if entry.kind != .tree { changes.append(ContentChange(kind, entry, path: path)) }
         }
     }

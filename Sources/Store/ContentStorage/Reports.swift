@@ -50,11 +50,16 @@ package struct CheckoutOptions: Sendable {
     package var force: Bool
     package var jobs: Int
     package var progress: ProgressHandler?
+    /// What to make right; the rest is left as it is.
+    package var selection: PathSelection
 
-    package init(force: Bool = false, jobs: Int = defaultJobs, progress: ProgressHandler? = nil) {
+    package init(
+        force: Bool = false, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, selection: PathSelection = .all
+    ) {
         self.force = force
         self.jobs = jobs
         self.progress = progress
+        self.selection = selection
     }
 }
 

@@ -8,9 +8,15 @@ internal import Glibc
 /// whole objects only, and what was reported as stored is on the disk.
 package struct DirectoryRemote: Remote {
     package let folder: String
+    private let limiter: RateLimiter?
 
-    /// - Parameter folder: absolute; made with the first object.
-    package init(folder: String) { self.folder = folder }
+    /// - Parameters:
+    ///   - folder: absolute; made with the first object.
+    ///   - limiter: bounds what is read and written in a second.
+    package init(folder: String, limiter: RateLimiter? = nil) {
+        self.folder = folder
+        self.limiter = limiter
+    }
 
     package var location: String { folder }
 
@@ -18,7 +24,9 @@ package struct DirectoryRemote: Remote {
         let file = try open(key)
         let wanted = try range ?? 0..<file.status().size
         do {
-            return try file.read(count: Int(wanted.upperBound - wanted.lowerBound), at: wanted.lowerBound)
+            let bytes = try file.read(count: Int(wanted.upperBound - wanted.lowerBound), at: wanted.lowerBound)
+            try await settle(bytes.count)
+            return bytes
         } catch let error as MLOpsError where error.kind == .damaged {
             throw MLOpsError(
                 .damaged, "`\(key)` in the remote `\(location)` is shorter than \(wanted.upperBound) bytes",
@@ -29,7 +37,7 @@ package struct DirectoryRemote: Remote {
     package func download(_ key: String, to path: String, progress: ByteProgress?) async throws {
         let source = try open(key)
         let target = try OpenFile(overwriting: path)
-        _ = try copy(source, to: target, progress: progress)
+        _ = try await copy(source, to: target, progress: progress)
     }
 
     package func put(_ bytes: [UInt8], at key: String) async throws {
@@ -42,7 +50,7 @@ package struct DirectoryRemote: Remote {
         let temporary = FileSystem.temporaryPath(beside: destination)
         do {
             let target = try OpenFile(creating: temporary)
-            let found = try copy(source, to: target, progress: progress)
+            let found = try await copy(source, to: target, progress: progress)
             guard found == digest else { throw localDamage(path, expected: digest) }
             if fchmod(target.descriptor, 0o644) != 0 {
                 throw MLOpsError.system("set the mode of", temporary, errno: errno)
@@ -141,7 +149,7 @@ extension DirectoryRemote {
     }
 
     /// Copies all of `source`; the digest of what was copied.
-    private func copy(_ source: OpenFile, to target: OpenFile, progress: ByteProgress?) throws -> Digest {
+    private func copy(_ source: OpenFile, to target: OpenFile, progress: ByteProgress?) async throws -> Digest {
         var hasher = DigestHasher()
         var offset: Int64 = 0
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
@@ -155,7 +163,14 @@ extension DirectoryRemote {
             try target.write(bytes)
             offset += Int64(count)
             progress?(Int64(count))
+            try await settle(count)
         }
+    }
+
+    /// Waits as long as the limit asks for after `count` bytes.
+    private func settle(_ count: Int) async throws {
+        limiter?.spend(count)
+        try await limiter?.wait()
     }
 }
 

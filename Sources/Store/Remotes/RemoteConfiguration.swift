@@ -1,4 +1,4 @@
-internal import Basics
+package import Basics
 
 /// Where a remote is and how to reach it; never a secret. Credentials come from the environment and the files of AWS.
 package struct RemoteConfiguration: Sendable, Codable, Hashable {
@@ -13,10 +13,12 @@ package struct RemoteConfiguration: Sendable, Codable, Hashable {
     package var profile: String?
     /// A PEM file of certificate authorities to trust instead of the system's.
     package var certificateFile: String?
+    /// Whether one machine alone publishes there: its store need not honour conditional writes then.
+    package var isSingleWriter: Bool?
 
     package init(
         url: String, endpoint: String? = nil, region: String? = nil, pathStyle: Bool? = nil, profile: String? = nil,
-        certificateFile: String? = nil
+        certificateFile: String? = nil, isSingleWriter: Bool? = nil
     ) {
         self.url = url
         self.endpoint = endpoint
@@ -24,12 +26,14 @@ package struct RemoteConfiguration: Sendable, Codable, Hashable {
         self.pathStyle = pathStyle
         self.profile = profile
         self.certificateFile = certificateFile
+        self.isSingleWriter = isSingleWriter
     }
 
     private enum CodingKeys: String, CodingKey {
         case url, endpoint, region, profile
         case pathStyle = "path_style"
         case certificateFile = "ca_file"
+        case isSingleWriter = "single_writer"
     }
 }
 
@@ -38,14 +42,17 @@ package struct RemoteConfiguration: Sendable, Codable, Hashable {
 /// - Parameters:
 ///   - environment: the variables of the process: `AWS_…`, `HOME`.
 ///   - base: the folder that a relative path starts from.
+///   - limiter: bounds the bytes that move there in a second.
+///   - notice: told when requests keep failing and are made again.
 /// - Throws: kind `.usage` that names the setting and what is wrong with it.
 package func openRemote(
     _ configuration: RemoteConfiguration, environment: [String: String],
-    relativeTo base: String = FileSystem.currentDirectory
+    relativeTo base: String = FileSystem.currentDirectory, limiter: RateLimiter? = nil, notice: NoticeHandler? = nil
 ) throws -> any Remote {
     let url = configuration.url
     if url.hasPrefix("s3://") {
-        return try S3Remote(settings: S3Settings(configuration, environment: environment))
+        return try S3Remote(
+            settings: S3Settings(configuration, environment: environment), limiter: limiter, notice: notice)
     }
     if url.hasPrefix("file://") {
         let path = String(url.dropFirst("file://".count))
@@ -54,7 +61,7 @@ package func openRemote(
                 .usage, "remote `\(printable(url))` names a host",
                 hint: "write `file:///absolute/path` or just the path")
         }
-        return DirectoryRemote(folder: FileSystem.absolute(path))
+        return DirectoryRemote(folder: FileSystem.absolute(path), limiter: limiter)
     }
     if let scheme = url.firstRange(of: "://") {
         throw MLOpsError(
@@ -63,5 +70,5 @@ package func openRemote(
             hint: "use `s3://bucket/prefix`, `file:///path` or a path")
     }
     guard !url.isEmpty, !url.utf8.contains(0) else { throw MLOpsError(.usage, "the URL of a remote is empty") }
-    return DirectoryRemote(folder: FileSystem.absolute(url, from: base))
+    return DirectoryRemote(folder: FileSystem.absolute(url, from: base), limiter: limiter)
 }

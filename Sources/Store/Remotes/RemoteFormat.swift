@@ -67,6 +67,23 @@ package enum RemoteFormat {
     }
 }
 
+/// Whether of several writers of one key of `remote` exactly one wins, found by one request that changes nothing: its
+/// `format.json` is there, so creating it must fail.
+///
+/// A store that ignores the condition replaces the file, by one that says the same.
+package func honoursConditionalWrites(_ remote: any Remote) async throws -> Bool {
+    if remote is DirectoryRemote { return true }
+    try await RemoteFormat.establish(remote)
+    let present = try await lookingAgain { try await remote.get(RemoteFormat.key) }
+    // Other bytes than those that are there: an own success whose answer was lost must not pass for a refusal.
+    let others = present.last == UInt8(ascii: "\n") ? present.dropLast() : present + [UInt8(ascii: "\n")]
+    do {
+        return try await !remote.putIfAbsent(Array(others), at: RemoteFormat.key)
+    } catch let error as MLOpsError where error.kind == .failed {
+        return false
+    }
+}
+
 /// Tries what `remote` can do, for `mlops remote add`: reads or writes its format, and creates one object twice.
 ///
 /// Some stores ignore `If-None-Match` and overwrite; on those two machines could both believe that they published the same

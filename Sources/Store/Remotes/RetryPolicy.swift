@@ -6,6 +6,8 @@ package struct RetryPolicy: Sendable {
     package var attempts = 8
     /// Attempts at one request while connections stall: each costs half a minute.
     package var attemptsAtStalls = 3
+    /// Attempts at sending bytes that arrive hurt.
+    package var attemptsAtDamage = 5
     /// The first pause is up to this long, each next one up to twice the one before (full jitter: many clients that failed
     /// together must not come back together).
     package var firstPause: Duration = .milliseconds(100)
@@ -14,6 +16,12 @@ package struct RetryPolicy: Sendable {
     /// after it (a server that restarts).
     package var patienceAtFirst: Duration = .seconds(3)
     package var patienceLater: Duration = .seconds(30)
+    /// No attempt begins later than this after the first one that failed.
+    package var deadline: Duration = .seconds(600)
+    /// Whoever waits is told once an attempt has been failing for this long.
+    package var silence: Duration = .seconds(3)
+    /// A connection that moves fewer than 100 bytes a second for this long is given up; whole seconds.
+    package var stallTimeout: Duration = .seconds(30)
 
     package init() {}
 

@@ -1,8 +1,9 @@
 import Basics
-import Remotes
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Remotes
 
 /// Servers on their bad days.
 @Suite struct S3FailureTests {
@@ -115,7 +116,72 @@ import Testing
         }
         let remote = try remote(server)
         let error = await #expect(throws: MLOpsError.self) { try await remote.list("packs") }
-        #expect(error?.hint == "set `region: eu-west-1` for the remote")
+        #expect(error?.message.contains("lies in the region `eu-west-1`") == true)
+    }
+
+    @Test func readsRetryAfterAsSecondsAndAsADate() {
+        let now = httpDate("Sun, 06 Nov 1994 08:49:37 GMT") ?? .now
+        #expect(retryAfter("7") == .seconds(7))
+        #expect(retryAfter("Sun, 06 Nov 1994 08:49:40 GMT", now: now) == .seconds(3))
+        #expect(retryAfter("Sun, 06 Nov 1994 08:00:00 GMT", now: now) == .zero)
+        let server = "Sun, 06 Nov 1994 08:49:30 GMT"
+        #expect(retryAfter("Sun, 06 Nov 1994 08:49:40 GMT", serverDate: server, now: .now) == .seconds(10))
+        for text in [nil, "-1", "soon", "Sun, 06 Nov"] { #expect(retryAfter(text) == nil) }
+    }
+
+    @Test func saysThatItTriesAgainOnceThatTakesLong() async throws {
+        let count = Atomic<Int>(0)
+        let server = try ScriptedServer { _ in
+            count.add(1, ordering: .relaxed).newValue < 6 ? Self.error(503, "SlowDown") : .text(200, "at last")
+        }
+        let settings = try S3Settings(
+            RemoteConfiguration(url: "s3://bucket/pre", endpoint: server.url), environment: TestS3.environment())
+        var retry = RetryPolicy()
+        (retry.firstPause, retry.longestPause) = (.milliseconds(40), .milliseconds(200))
+        retry.silence = .milliseconds(1)
+        let told = Mutex<[String]>([])
+        let remote = S3Remote(settings: settings, retry: retry, notice: { text in told.withLock { $0.append(text) } })
+        _ = try await remote.get("k")
+        let texts = told.withLock { $0 }
+        #expect(texts.count == 1, "once in ten seconds: \(texts)")
+        #expect(texts.first?.contains("keeps answering status 503, SlowDown; trying again (attempt ") == true)
+        retry.deadline = .milliseconds(30)
+        (retry.firstPause, retry.longestPause) = (.milliseconds(20), .milliseconds(20))
+        let busy = try ScriptedServer { _ in Self.error(503, "SlowDown", [("Retry-After", "1")]) }
+        let other = try S3Settings(
+            RemoteConfiguration(url: "s3://bucket/pre", endpoint: busy.url), environment: TestS3.environment())
+        let hurried = S3Remote(settings: other, retry: retry)
+        await #expect(throws: MLOpsError.self) { try await hurried.get("k") }
+        #expect(busy.requests.count == 1)
+    }
+
+    @Test func signsForTheRegionThatTheServerNames() async throws {
+        let server = try ScriptedServer { request in
+            if request.headers["authorization"]?.contains("/eu-west-1/s3/") == true { return .text(200, "there") }
+            return .respond(
+                400,
+                body: Array(
+                    "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>".utf8))
+        }
+        let remote = try remote(server)
+        #expect(try await remote.get("k") == Array("there".utf8))
+        #expect(try await remote.get("k") == Array("there".utf8))
+        #expect(server.requests.count == 3)
+        let settings = try S3Settings(RemoteConfiguration(url: "s3://bucket/p"), environment: [:])
+        #expect(settings.moved(to: "eu-west-1")?.server == "https://bucket.s3.eu-west-1.amazonaws.com")
+        for hostile in ["evil.example/", "x.evil.example", "", "a b", settings.region] {
+            #expect(settings.moved(to: hostile) == nil)
+        }
+    }
+
+    @Test(arguments: [301, 302, 307, 308])
+    func followsNoRedirectToAnotherHost(_ status: Int) async throws {
+        let elsewhere = try ScriptedServer { _ in .text(200, "stolen") }
+        let server = try ScriptedServer { _ in .respond(status, headers: [("Location", elsewhere.url + "/k")]) }
+        let remote = try remote(server)
+        await #expect(throws: MLOpsError.self) { try await remote.get("k") }
+        await #expect(throws: MLOpsError.self) { try await remote.put([1], at: "k") }
+        #expect(elsewhere.requests.isEmpty)
     }
 
     @Test func signsWithTheServersClockWhenItsOwnIsWrong() async throws {

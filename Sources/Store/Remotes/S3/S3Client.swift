@@ -42,70 +42,140 @@ final class AttemptCounter: Sendable {
     func increment() { value.add(1, ordering: .relaxed) }
 }
 
+/// What a failed attempt left, and how the next one goes on from it.
+enum RetryPreparation: Sendable {
+    /// All of it is made again.
+    case startOver
+    /// What moved stays: the next attempt asks for the rest.
+    case goOn(S3Request, HTTPSink)
+}
+
 /// Signs requests, makes them, and makes them again where that can help.
 final class S3Client: Sendable {
     let settings: S3Settings
     private let retry: RetryPolicy
     private let http: HTTPClient
     private let chain: S3CredentialChain
+    private let notices: RetryNotices
     /// The server's clock minus ours, in milliseconds, once it said that ours is off.
     private let clockOffset = Atomic<Int64>(0)
     private let hasAnswered = Atomic<Bool>(false)
+    /// The settings with the region that the server named, once it did.
+    private let moved: Mutex<S3Settings?>
 
-    init(settings: S3Settings, retry: RetryPolicy) {
+    init(settings: S3Settings, retry: RetryPolicy, limiter: RateLimiter?, notice: NoticeHandler?) {
         self.settings = settings
         self.retry = retry
         var options = HTTPClient.Options()
         options.certificateFile = settings.certificateFile
+        options.stallTimeout = retry.stallTimeout
+        options.limiter = limiter
         http = HTTPClient(options: options)
         chain = S3CredentialChain(settings: settings)
+        notices = RetryNotices(after: retry.silence, notice)
+        moved = Mutex(nil)
+    }
+
+    /// How the attempts at one request went so far.
+    private struct Attempts {
+        let start = ContinuousClock.now
+        var firstFailure: ContinuousClock.Instant?
+        var refused: S3Credentials?
+        var hasCorrectedClock = false
+        var hasChangedRegion = false
     }
 
     /// Makes `request` until it succeeds, is answered with an accepted status, or cannot succeed.
     ///
     /// - Parameters:
-    ///   - progress: told what moved; what a failed attempt moved is taken back.
-    ///   - beforeRetry: undoes what a failed attempt left in the sink.
+    ///   - progress: told what moved; what a failed attempt moved is taken back, unless the next goes on from there.
+    ///   - beforeRetry: looks at what a failed attempt left in the sink.
     func perform(
         _ request: S3Request, into sink: HTTPSink = .memory(limit: 64 << 20), progress: ByteProgress? = nil,
-        counter: AttemptCounter = AttemptCounter(), beforeRetry: @Sendable () throws -> Void = {}
+        counter: AttemptCounter = AttemptCounter(),
+        beforeRetry: @Sendable () throws -> RetryPreparation = { .startOver }
     ) async throws -> HTTPResponse {
-        let start = ContinuousClock.now
-        var refused: S3Credentials?
-        var hasCorrectedClock = false
+        var (request, sink, attempts) = (request, sink, Attempts())
+        var keptCount: Int64 = 0
         while true {
             counter.increment()
-            let credentials = try await chain.credentials(refused: refused)
+            let credentials = try await chain.credentials(refused: attempts.refused)
             let moved = MovedBytes(progress)
             let report: ByteProgress? = progress == nil ? nil : { @Sendable count in moved.add(count) }
             let pause: Duration
             do {
                 let response = try await http.send(sign(request, credentials), into: sink, progress: report)
                 hasAnswered.store(true, ordering: .relaxed)
-                if response.isSuccess || request.accepted.contains(response.status) { return response }
-                let failure = S3Failure(
-                    response, action: request.action, key: request.key, settings: settings, credentials: credentials)
-                switch failure {
-                case .clockSkew(_, let serverTime) where !hasCorrectedClock:
-                    hasCorrectedClock = true
-                    clockOffset.store(serverTime.milliseconds - Timestamp.now.milliseconds, ordering: .relaxed)
-                    pause = .zero
-                case .expired where refused == nil:
-                    refused = credentials
-                    pause = .zero
-                case .passing(_, let retryAfter) where counter.count < retry.attempts:
-                    pause = retry.pause(after: counter.count, retryAfter: retryAfter, using: .random(in: 0...1))
-                default: throw failure.error
+                if response.isSuccess || request.accepted.contains(response.status) {
+                    // All of it came again, although the rest was asked for.
+                    if case .rest = sink, response.status == 200 { progress?(-keptCount) }
+                    return response
                 }
+                let failure = S3Failure(
+                    response, action: request.action, key: request.key, settings: current, credentials: credentials)
+                pause = try self.pause(after: failure, counter.count, &attempts, credentials)
             } catch let error as TransportError {
-                guard isWorthAnother(error, attempt: counter.count, since: start) else { throw error.forPeople }
-                pause = retry.pause(after: counter.count, retryAfter: nil, using: .random(in: 0...1))
+                pause = try self.pause(after: error, counter.count, &attempts)
             }
-            moved.takeBack()
+            switch try beforeRetry() {
+            case .startOver: moved.takeBack()
+            case .goOn(let rest, let place):
+                (request, sink) = (rest, place)
+                keptCount += moved.total
+            }
             try await Task.sleep(for: pause)
-            try beforeRetry()
         }
     }
+
+    /// - Throws: what `failure` means, if another attempt cannot help.
+    private func pause(
+        after failure: S3Failure, _ attempt: Int, _ attempts: inout Attempts, _ credentials: S3Credentials
+    ) throws -> Duration {
+        switch failure {
+        case .clockSkew(_, let serverTime) where !attempts.hasCorrectedClock:
+            attempts.hasCorrectedClock = true
+            clockOffset.store(serverTime.milliseconds - Timestamp.now.milliseconds, ordering: .relaxed)
+            return .zero
+        case .expired where attempts.refused == nil:
+            attempts.refused = credentials
+            return .zero
+        case .elsewhere(_, let region) where !attempts.hasChangedRegion:
+            attempts.hasChangedRegion = true
+            guard let place = settings.moved(to: region) else { throw failure.error }
+            moved.withLock { $0 = place }
+            return .zero
+        case .passing(let error, let retryAfter) where attempt < retry.attempts:
+            let pause = retry.pause(after: attempt, retryAfter: retryAfter, using: .random(in: 0...1))
+            return try settle(pause, attempt, &attempts, since: .now, reason: error.message, orThrow: error)
+        case .hurt where attempt < retry.attemptsAtDamage:
+            return retry.pause(after: attempt, retryAfter: nil, using: .random(in: 0...1))
+        default: throw failure.error
+        }
+    }
+
+    private func pause(after error: TransportError, _ attempt: Int, _ attempts: inout Attempts) throws -> Duration {
+        guard isWorthAnother(error, attempt: attempt, since: attempts.start) else { throw error.forPeople }
+        let pause = retry.pause(after: attempt, retryAfter: nil, using: .random(in: 0...1))
+        // A connection that stalled has been failing for all of its time.
+        let start = error.kind == .stalled ? attempts.start : .now
+        return try settle(
+            pause, attempt, &attempts, since: start, reason: error.forPeople.message, orThrow: error.forPeople)
+    }
+
+    /// Keeps to the deadline, and tells whoever waits that something fails.
+    private func settle(
+        _ pause: Duration, _ attempt: Int, _ attempts: inout Attempts, since start: ContinuousClock.Instant,
+        reason: String, orThrow error: MLOpsError
+    ) throws -> Duration {
+        let first = attempts.firstFailure ?? start
+        attempts.firstFailure = first
+        let failing = ContinuousClock.now - first + pause
+        guard failing < retry.deadline else { throw error }
+        notices.tell(reason, attempt: attempt, failingFor: failing)
+        return pause
+    }
+
+    private var current: S3Settings { moved.withLock { $0 } ?? settings }
 
     private func isWorthAnother(_ error: TransportError, attempt: Int, since start: ContinuousClock.Instant) -> Bool {
         switch error.kind {
@@ -119,6 +189,7 @@ final class S3Client: Sendable {
     }
 
     private func sign(_ request: S3Request, _ credentials: S3Credentials) -> HTTPRequest {
+        let settings = current
         let signer = S3Signer(
             accessKey: credentials.accessKey, secretKey: credentials.secretKey, sessionToken: credentials.sessionToken,
             region: settings.region)
@@ -136,18 +207,20 @@ final class S3Client: Sendable {
 
 /// Counts what one attempt reported, so that it can be taken back.
 private final class MovedBytes: Sendable {
-    private let total = Atomic<Int64>(0)
+    private let count = Atomic<Int64>(0)
     private let progress: ByteProgress?
+
+    var total: Int64 { count.load(ordering: .relaxed) }
 
     init(_ progress: ByteProgress?) { self.progress = progress }
 
     func add(_ count: Int64) {
-        total.add(count, ordering: .relaxed)
+        self.count.add(count, ordering: .relaxed)
         progress?(count)
     }
 
     func takeBack() {
-        let count = total.exchange(0, ordering: .relaxed)
+        let count = self.count.exchange(0, ordering: .relaxed)
         if count != 0 { progress?(-count) }
     }
 }

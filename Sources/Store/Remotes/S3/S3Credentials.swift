@@ -22,10 +22,11 @@ package struct S3Credentials: Sendable, Hashable {
     }
 }
 
-/// Finds credentials where AWS's tools look: a profile that the configuration names, the environment, the default profile,
-/// the container's and the instance's metadata; keeps them until five minutes before they expire.
+/// Finds credentials where AWS's tools look: a profile that the configuration names, the environment, a token file with a role,
+/// `AWS_PROFILE` or the default profile, the container's and the instance's metadata; keeps them until five minutes before they
+/// expire.
 package actor S3CredentialChain {
-    private let settings: S3Settings
+    let settings: S3Settings
     private var cached: S3Credentials?
     private var lookUp: Task<S3Credentials, any Error>?
     private let now: @Sendable () -> Timestamp
@@ -44,9 +45,15 @@ package actor S3CredentialChain {
         let task = Task { try await find() }
         lookUp = task
         defer { lookUp = nil }
-        let found = try await task.value
-        cached = found
-        return found
+        do {
+            let found = try await task.value
+            cached = found
+            return found
+        } catch {
+            // The service that gives new ones is busy; the old ones still hold for a while.
+            if let cached, cached != refused, let expires = cached.expires, now() < expires { return cached }
+            throw error
+        }
     }
 
     private func isFresh(_ credentials: S3Credentials) -> Bool {
@@ -56,20 +63,24 @@ package actor S3CredentialChain {
 
     private func find() async throws -> S3Credentials {
         let environment = settings.environment
-        if settings.profile == nil, let found = try fromEnvironment() { return found }
-        if let found = try fromFiles() { return found }
+        if let profile = settings.profile { return try await fromProfile(profile, isNamed: true) }
+        if let found = try fromEnvironment() { return found }
+        if let found = try await fromTokenFile() { return found }
+        let profile = environment["AWS_PROFILE"].nonEmpty
+        if let found = try await fromFiles(profile ?? "default", isNamed: profile != nil) { return found }
         if let found = try await fromContainer() { return found }
-        if environment["AWS_EC2_METADATA_DISABLED"]?.lowercased() != "true", settings.profile == nil,
-            let found = try await fromInstance()
-        {
-            return found
-        }
+        if let found = try await fromInstance() { return found }
         throw MLOpsError(
             .notAllowed, "there are no credentials for the remote `\(settings.location)`",
             hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a profile to `~/.aws/credentials`")
     }
 
-    private func fromEnvironment() throws -> S3Credentials? {
+    private func fromProfile(_ name: String, isNamed: Bool) async throws -> S3Credentials {
+        if let found = try await fromFiles(name, isNamed: isNamed) { return found }
+        throw MLOpsError(.notAllowed, "there is no profile `\(printable(name))` in the files of AWS's tools")
+    }
+
+    func fromEnvironment() throws -> S3Credentials? {
         let environment = settings.environment
         switch (environment["AWS_ACCESS_KEY_ID"].nonEmpty, environment["AWS_SECRET_ACCESS_KEY"].nonEmpty) {
         case (nil, nil): return nil
@@ -83,33 +94,13 @@ package actor S3CredentialChain {
                 .notAllowed, "the environment has half of a key for `\(settings.location)`: \(missing) is not set")
         }
     }
-
-    private func fromFiles() throws -> S3Credentials? {
-        let profile = settings.profile ?? settings.environment["AWS_PROFILE"].nonEmpty
-        let name = profile ?? "default"
-        let section = try AWSFiles(environment: settings.environment).settings(profile: name)
-        if let accessKey = section["aws_access_key_id"], let secretKey = section["aws_secret_access_key"] {
-            return S3Credentials(
-                accessKey: accessKey, secretKey: secretKey, sessionToken: section["aws_session_token"].nonEmpty,
-                source: "the profile `\(name)`")
-        }
-        guard profile != nil else { return nil }
-        guard !section.isEmpty else {
-            throw MLOpsError(
-                .notAllowed, "there is no profile `\(printable(name))` in the files of AWS's tools",
-                hint: "run `aws configure --profile \(printable(name))`")
-        }
-        throw MLOpsError(
-            .notAllowed, "the profile `\(printable(name))` holds no access key (only direct keys are read)",
-            hint: "run `eval \"$(aws configure export-credentials --profile \(printable(name)) --format env)\"`")
-    }
 }
 
 // MARK: - Metadata services
 
 extension S3CredentialChain {
     /// ECS and EKS hand credentials to a container at an address in its environment.
-    private func fromContainer() async throws -> S3Credentials? {
+    func fromContainer() async throws -> S3Credentials? {
         let environment = settings.environment
         let url: String
         if let relative = environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"].nonEmpty {
@@ -144,7 +135,8 @@ extension S3CredentialChain {
     }
 
     /// EC2's instance metadata service, version 2 only. Off EC2 nobody answers, which is no error.
-    private func fromInstance() async throws -> S3Credentials? {
+    func fromInstance() async throws -> S3Credentials? {
+        if settings.environment["AWS_EC2_METADATA_DISABLED"]?.lowercased() == "true" { return nil }
         let base =
             settings.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"].nonEmpty.map {
                 $0.hasSuffix("/") ? String($0.dropLast()) : $0
@@ -179,16 +171,29 @@ extension S3CredentialChain {
     }
 
     private func decode(_ response: HTTPResponse, source: String) throws -> S3Credentials {
-        let json = try? JSONValue(parsing: response.body, source: source)
+        try S3Credentials(json: response.body, tokenName: "Token", source: source)
+    }
+}
+
+extension S3Credentials {
+    /// What services and programs print: `AccessKeyId`, `SecretAccessKey`, a token and `Expiration`.
+    init(json bytes: [UInt8], tokenName: String, source: String) throws {
+        let json = try? JSONValue(parsing: bytes, source: source)
         guard let accessKey = json?["AccessKeyId"]?.string, let secretKey = json?["SecretAccessKey"]?.string else {
             throw MLOpsError(.notAllowed, "\(source) holds no access key")
         }
-        // `2026-01-31T12:00:00Z`, without the milliseconds that our own timestamps have.
-        let expires = json?["Expiration"]?.string.flatMap { Timestamp($0.replacing("Z", with: ".000Z")) }
-        return S3Credentials(
-            accessKey: accessKey, secretKey: secretKey, sessionToken: json?["Token"]?.string, expires: expires,
-            source: source)
+        self.init(
+            accessKey: accessKey, secretKey: secretKey, sessionToken: json?[tokenName]?.string.nonEmpty,
+            expires: json?["Expiration"]?.string.flatMap(awsTime), source: source)
     }
+}
+
+/// `2026-01-31T12:00:00Z`, with or without a fraction, or with the offset `+00:00`.
+func awsTime(_ text: String) -> Timestamp? {
+    let start = text.prefix(19)
+    let rest = text.dropFirst(19).drop { $0 == "." || $0.isNumber }
+    guard start.utf8.count == 19, rest == "Z" || rest == "+00:00" else { return nil }
+    return Timestamp(start + ".000Z")
 }
 
 extension String {

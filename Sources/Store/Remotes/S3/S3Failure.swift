@@ -10,11 +10,17 @@ enum S3Failure {
     case clockSkew(MLOpsError, serverTime: Timestamp)
     /// The session token is too old: find new credentials.
     case expired(MLOpsError)
+    /// The bucket lies in another region: sign for that one.
+    case elsewhere(MLOpsError, region: String)
+    /// The bytes were hurt on their way: send them again, but not for ever, as it may be the file that is hurt.
+    case hurt(MLOpsError)
     case final(MLOpsError)
 
     var error: MLOpsError {
         switch self {
-        case .passing(let error, _), .clockSkew(let error, _), .expired(let error), .final(let error): error
+        case .passing(let error, _), .clockSkew(let error, _), .expired(let error), .elsewhere(let error, _),
+            .hurt(let error), .final(let error):
+            error
         }
     }
 
@@ -33,14 +39,19 @@ enum S3Failure {
             self = response.headers["date"].flatMap(httpDate).map { .clockSkew(error, serverTime: $0) } ?? .final(error)
         case (_, "ExpiredToken"), (_, "ExpiredTokenException"), (_, "TokenRefreshRequired"):
             self = .expired(context.tokenError)
+        case (301, _), (307, _), (400, "AuthorizationHeaderMalformed"), (400, "IllegalLocationConstraintException"):
+            let error = context.regionError
+            self = context.region.map { .elsewhere(error, region: $0) } ?? .final(error)
         case (501, _): self = .final(context.finalError)
         case (408, _), (409, _), (429, _), (500..., _), (_, "SlowDown"), (_, "RequestTimeout"):
-            self = .passing(context.busyError, after: retryAfter(response.headers["retry-after"]))
+            self = .passing(
+                context.busyError,
+                after: retryAfter(response.headers["retry-after"], serverDate: response.headers["date"]))
         case (_, "IncompleteBody"), (_, "BadDigest"), (_, "XAmzContentSHA256Mismatch"),
             (_, "XAmzContentChecksumMismatch"),
             (_, "InvalidDigest"):
             // The bytes were hurt on their way: what we signed was computed from what we read.
-            self = .passing(context.transitError, after: nil)
+            self = .hurt(context.transitError)
         default: self = .final(context.finalError)
         }
     }
@@ -110,8 +121,6 @@ enum S3Failure {
                     hint: "create it, or correct the remote `\(settings.location)`", cause: cause)
             case (404, _):
                 return MLOpsError(.notFound, "\(target) does not exist", cause: cause)
-            case (301, _), (307, _), (400, "AuthorizationHeaderMalformed"), (400, "IllegalLocationConstraintException"):
-                return regionError
             case (401, _), (403, _):
                 return MLOpsError(
                     .notAllowed, "the access key `\(key)` (from \(source)) may not \(action) \(target)",
@@ -126,8 +135,12 @@ enum S3Failure {
             }
         }
 
-        private var regionError: MLOpsError {
-            let region = XMLElement(parsing: response.body)?["Region"] ?? response.headers["x-amz-bucket-region"]
+        /// The region that the server names, if it names one.
+        var region: String? {
+            XMLElement(parsing: response.body)?["Region"].nonEmpty ?? response.headers["x-amz-bucket-region"].nonEmpty
+        }
+
+        var regionError: MLOpsError {
             let place = region.map { "in the region `\(printable($0))`, not `\(settings.region)`" } ?? "elsewhere"
             return MLOpsError(
                 .failed, "bucket `\(settings.bucket)` lies \(place)",
@@ -143,9 +156,13 @@ struct S3Answer: Error, CustomStringConvertible {
     var description: String
 }
 
-/// `Retry-After` in seconds; the form with a date is rare and left to the back-off.
-func retryAfter(_ value: String?) -> Duration? {
-    value.flatMap { Int($0) }.flatMap { $0 >= 0 ? .seconds(min($0, 3600)) : nil }
+/// How long `Retry-After` asks to wait: it holds seconds, or a date, which is held against the server's own clock if it tells it.
+func retryAfter(_ value: String?, serverDate: String? = nil, now: Timestamp = .now) -> Duration? {
+    guard let value else { return nil }
+    if let seconds = Int(value) { return seconds >= 0 ? .seconds(min(seconds, 3600)) : nil }
+    guard let date = httpDate(value) else { return nil }
+    let present = serverDate.flatMap(httpDate) ?? now
+    return .milliseconds(max(0, min(date.milliseconds - present.milliseconds, 3_600_000)))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers send; nil for anything else.

@@ -1,4 +1,4 @@
-internal import Basics
+package import Basics
 internal import CurlTransport
 internal import Foundation
 
@@ -21,8 +21,14 @@ package struct S3Remote: Remote {
     let client: S3Client
     let limits: Limits
 
-    package init(settings: S3Settings, limits: Limits = Limits(), retry: RetryPolicy = RetryPolicy()) {
-        client = S3Client(settings: settings, retry: retry)
+    /// - Parameters:
+    ///   - limiter: bounds what moves over all connections together.
+    ///   - notice: told when requests keep failing and are made again.
+    package init(
+        settings: S3Settings, limits: Limits = Limits(), retry: RetryPolicy = RetryPolicy(),
+        limiter: RateLimiter? = nil, notice: NoticeHandler? = nil
+    ) {
+        client = S3Client(settings: settings, retry: retry, limiter: limiter, notice: notice)
         self.limits = limits
     }
 
@@ -64,10 +70,21 @@ package struct S3Remote: Remote {
     package func download(_ key: String, to path: String, progress: ByteProgress?) async throws {
         try RemoteKey.check(key)
         let file = try OpenFile(overwriting: path)
-        let request = S3Request("GET", key, action: "read")
-        _ = try await client.perform(
-            request, into: .file(file, offset: 0, limit: .max), progress: progress,
-            beforeRetry: { try file.truncate() })
+        let whole = S3Request("GET", key, action: "read")
+        let response = try await client.perform(
+            whole, into: .file(file, offset: 0, limit: .max), progress: progress,
+            beforeRetry: {
+                // After a connection broke, what came before is kept; whether it all fits is for the caller to verify.
+                let size = try file.status().size
+                guard size > 0 else { return .startOver }
+                var rest = whole
+                rest.headers = [("Range", "bytes=\(size)-")]
+                rest.accepted = [416]
+                return .goOn(rest, .rest(file, offset: size, limit: .max))
+            })
+        guard response.status != 416 else {
+            throw MLOpsError(.damaged, "`\(key)` in the remote `\(location)` became shorter while it was read")
+        }
     }
 
     package func put(_ bytes: [UInt8], at key: String) async throws {

@@ -13,6 +13,8 @@ package struct S3Settings: Sendable {
     package var host: String
     package var region: String
     package var isPathStyle: Bool
+    /// Whether the host is AWS's own, which follows from the region.
+    package private(set) var isOnAWS: Bool
     package var certificateFile: String?
     /// Asked for by the configuration: its profile comes before the environment's keys.
     package var profile: String?
@@ -42,12 +44,25 @@ package struct S3Settings: Sendable {
             ?? environment["AWS_ENDPOINT_URL"].nonEmpty ?? section["endpoint_url"]
         // A bucket with points in its name does not match the certificate of `*.s3.amazonaws.com`.
         isPathStyle = configuration.pathStyle ?? (endpoint != nil || bucket.contains("."))
+        isOnAWS = endpoint == nil
         if let endpoint {
             (scheme, host) = try S3Settings.parse(endpoint: endpoint)
         } else {
             (scheme, host) = ("https", "s3.\(region).amazonaws.com")
         }
         if !isPathStyle { host = "\(bucket).\(host)" }
+    }
+
+    /// The same bucket in another region, which a server named; nil if that is no region's name. Only AWS's own host changes
+    /// with it: no server sends a request, and the signature on it, to a host of its choice.
+    func moved(to region: String) -> S3Settings? {
+        guard region != self.region, (1...40).contains(region.utf8.count),
+            region.utf8.allSatisfy({ S3Settings.isPlain($0) && $0 != UInt8(ascii: ".") })
+        else { return nil }
+        var moved = self
+        moved.region = region
+        if isOnAWS { moved.host = (isPathStyle ? "" : "\(bucket).") + "s3.\(region).amazonaws.com" }
+        return moved
     }
 
     /// The encoded path of an object, or of the bucket for nil.
@@ -85,7 +100,7 @@ package struct S3Settings: Sendable {
         }
     }
 
-    private static func parse(endpoint: String) throws -> (scheme: String, host: String) {
+    static func parse(endpoint: String) throws -> (scheme: String, host: String) {
         let text = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
         for scheme in ["http", "https"] where text.lowercased().hasPrefix(scheme + "://") {
             let host = String(text.dropFirst(scheme.count + 3)).lowercased()

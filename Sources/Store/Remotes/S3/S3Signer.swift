@@ -8,12 +8,17 @@ package struct S3Signer: Sendable {
     package var secretKey: String
     package var sessionToken: String?
     package var region: String
+    /// `s3`, or `sts` for the service that gives out session keys.
+    package var service: String
 
-    package init(accessKey: String, secretKey: String, sessionToken: String? = nil, region: String) {
+    package init(
+        accessKey: String, secretKey: String, sessionToken: String? = nil, region: String, service: String = "s3"
+    ) {
         self.accessKey = accessKey
         self.secretKey = secretKey
         self.sessionToken = sessionToken
         self.region = region
+        self.service = service
     }
 
     /// The headers of a request together with those that sign it.
@@ -39,7 +44,7 @@ package struct S3Signer: Sendable {
             payloadHash,
         ].joined(separator: "\n")
         let day = String(time.compact.prefix(8))
-        let scope = "\(day)/\(region)/s3/aws4_request"
+        let scope = "\(day)/\(region)/\(service)/aws4_request"
         let text = "AWS4-HMAC-SHA256\n\(time.compact)\n\(scope)\n\(Digest.of(request).hex)"
         let signature = hexadecimal(messageAuthenticationCode(of: Array(text.utf8), key: signingKey(day: day)))
         headers.append(
@@ -51,7 +56,7 @@ package struct S3Signer: Sendable {
     }
 
     private func signingKey(day: String) -> [UInt8] {
-        [day, region, "s3", "aws4_request"].reduce(Array("AWS4\(secretKey)".utf8)) { key, part in
+        [day, region, service, "aws4_request"].reduce(Array("AWS4\(secretKey)".utf8)) { key, part in
             messageAuthenticationCode(of: Array(part.utf8), key: key)
         }
     }

@@ -7,13 +7,14 @@ extension Transfer {
 
     /// Fetches what the store lacks of `roots`, every object verified; without a request if it lacks nothing.
     ///
+    /// - Parameter selection: the parts of the roots that are wanted; only what they need is fetched.
     /// - Throws: kind `.notFound` if the remote lacks it too, `.damaged` naming the pack of the remote that is hurt.
-    package func pull(_ roots: [ContentRoot]) async throws -> TransferReport {
+    package func pull(_ roots: [ContentRoot], _ selection: PathSelection = .all) async throws -> TransferReport {
         let start = ContinuousClock.now
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
         var report = TransferReport()
-        var missing = try await store.missingContent(below: roots)
+        var missing = try store.missingContent(below: roots, selection)
         if !missing.isEmpty {
             defer { for root in roots { store.noteUse(of: root, place: "content of \(remote.location)") } }
             let index = try await indexForPull()
@@ -26,10 +27,10 @@ extension Transfer {
                         .damaged, "the store does not keep what the remote `\(remote.location)` sends",
                         hint: "run `mlops fsck`")
                 }
-                let companions = try companions(of: wanted, in: index)
+                let companions = selection.isAll ? try companions(of: wanted, in: index) : []
                 try await fetch(wanted.union(companions), from: index, report: &report)
                 fetched.formUnion(wanted)
-                missing = try await store.missingContent(below: roots)
+                missing = try store.missingContent(below: roots, selection)
             }
         }
         report.seconds = (ContinuousClock.now - start).seconds

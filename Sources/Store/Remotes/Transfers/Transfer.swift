@@ -13,6 +13,10 @@ package struct Transfer: Sendable {
     /// A push that finds this many index files merges them: each costs every machine one request, once.
     package var mergesIndexAt = 64
 
+    package init(store: ContentStore, remote: any Remote, options: TransferOptions) {
+        self.init(store: store, remote: remote, jobs: options.jobs, progress: options.progress)
+    }
+
     /// - Parameter jobs: packs and ranges that move at a time.
     package init(store: ContentStore, remote: any Remote, jobs: Int = 8, progress: ProgressHandler? = nil) {
         precondition(jobs > 0, "jobs must be at least 1, not \(jobs)")

@@ -18,6 +18,16 @@ package struct TransferReport: Encodable, Sendable {
 
     package init() {}
 
+    /// Takes in what another transfer moved after this one.
+    package mutating func add(_ other: TransferReport) {
+        packCount += other.packCount
+        wholePackCount += other.wholePackCount
+        resumedPackCount += other.resumedPackCount
+        objectCount += other.objectCount
+        byteCount += other.byteCount
+        seconds += other.seconds
+    }
+
     /// Whether the other side had everything.
     package var isNothingNew: Bool { objectCount == 0 }
 }
