@@ -40,12 +40,25 @@ final class CollectionRoots: Sendable {
             roots += try history()
             roots += try await versions()
             roots += try outputs()
-            return roots
+            return try markingPartial(roots)
         } catch let error as MLOpsError {
             // A pointer that cannot be read is wrong usage to `status`; here it could cost data.
             let kind = error.kind == .usage ? .damaged : error.kind
             throw MLOpsError(
                 kind, "nothing was removed: \(error.message)", hint: error.hint, at: error.location, cause: error)
+        }
+    }
+
+    /// Of an artifact that was pulled in part, every version may be here in part.
+    private func markingPartial(_ roots: [CollectionRoot]) throws -> [CollectionRoot] {
+        let partial = Set(
+            try workspace.pointers().map(\.artifact).filter { try !workspace.selection(of: $0).isAll }
+                .map(\.description))
+        return roots.map { root in
+            var root = root
+            // Names are `datasets/x`, `datasets/x@v3`, `datasets/x at commit …`.
+            root.isPartial = partial.contains(String(root.name.prefix { $0 != "@" && $0 != " " }))
+            return root
         }
     }
 

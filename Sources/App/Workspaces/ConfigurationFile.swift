@@ -24,7 +24,7 @@ package struct ConfigurationFile: Sendable {
     /// In the order of the file.
     var remotes: [(name: String, configuration: RemoteConfiguration)]
 
-    private static let remoteKeys = ["url", "endpoint", "region", "path_style", "profile", "ca_file"]
+    private static let remoteKeys = ["url", "endpoint", "region", "path_style", "profile", "ca_file", "single_writer"]
 
     /// The file at `path`, or an empty one if it does not exist.
     init(path: String, in root: String) throws {
@@ -52,7 +52,8 @@ package struct ConfigurationFile: Sendable {
         return RemoteConfiguration(
             url: try map.required("url", of: "a remote").string(), endpoint: try map.string("endpoint"),
             region: try map.string("region"), pathStyle: try map.bool("path_style"),
-            profile: try map.string("profile"), certificateFile: try map.string("ca_file"))
+            profile: try map.string("profile"), certificateFile: try map.string("ca_file"),
+            isSingleWriter: try map.bool("single_writer"))
     }
 
     /// Writes the file, all or nothing.
@@ -77,6 +78,7 @@ package struct ConfigurationFile: Sendable {
         if let pathStyle = remote.pathStyle { entries.append(("path_style", .bool(pathStyle))) }
         if let profile = remote.profile { entries.append(("profile", .string(profile))) }
         if let file = remote.certificateFile { entries.append(("ca_file", .string(file))) }
+        if let isSingleWriter = remote.isSingleWriter { entries.append(("single_writer", .bool(isSingleWriter))) }
         return .map(entries)
     }
 }

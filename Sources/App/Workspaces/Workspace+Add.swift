@@ -40,6 +40,7 @@ extension Workspace {
         try Workspace.refuseReserved(path)
         let artifact = try self.artifact(for: path, named: name)
         try refuseTracked(path)
+        try refuseParts(of: artifact, at: path)
         // Until the pointer names the content, a collection of garbage could take parts that were there before.
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }

@@ -12,26 +12,40 @@ package struct CheckoutOutcome: Encodable, Sendable {
 extension Workspace {
     /// Restores the content that the pointers of `names` (or all) name; files that are right already are left alone.
     ///
-    /// - Parameter force: overwrite files whose content is nowhere in the store.
+    /// - Parameters:
+    ///   - extent: parts of one artifact; the rest of it is left as it is, now and in later calls.
+    ///   - force: overwrite files whose content is nowhere in the store.
     /// - Throws: kind `.damaged` if content is missing from the store, with the command that fetches it.
     package func checkout(
-        _ names: [ArtifactName] = [], force: Bool = false, progress: ProgressHandler? = nil
+        _ names: [ArtifactName] = [], _ extent: CheckoutExtent = CheckoutExtent(), force: Bool = false,
+        progress: ProgressHandler? = nil
     ) async throws -> [CheckoutOutcome] {
-        let pointers = try selected(names)
+        let parts = try wantedParts(names, extent)
         // All or nothing as far as can be told before: nothing is touched while something is missing.
-        for pointer in pointers where try !store.contains(pointer.content) {
+        for part in parts where try !isStored(part) {
+            let pointer = part.pointer
             let hint =
                 try remotes().isEmpty
                 ? "add the remote that has it with `mlops remote add`, then run `mlops pull`"
                 : "run `mlops pull \(pointer.artifact)` to fetch it"
             throw MLOpsError(.notFound, "the store has no content for `\(pointer.artifact)` at this commit", hint: hint)
         }
+        try checkPaths(extent, of: parts)
         var outcomes: [CheckoutOutcome] = []
-        for pointer in pointers {
-            let report = try await store.checkout(
-                pointer.content, to: absolute(pointer.path), options: CheckoutOptions(force: force, progress: progress))
+        for part in parts {
+            let pointer = part.pointer
+            let options = CheckoutOptions(force: force, progress: progress, selection: part.selection)
+            let report = try await store.checkout(pointer.content, to: absolute(pointer.path), options: options)
             outcomes.append(CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: report))
         }
+        try remember(parts)
         return outcomes
+    }
+
+    /// Whether all that is wanted is in the store.
+    func isStored(_ part: WantedParts) throws -> Bool {
+        part.selection.isAll
+            ? try store.contains(part.pointer.content)
+            : try store.missingContent(below: [part.pointer.content], part.selection).isEmpty
     }
 }

@@ -103,21 +103,37 @@ extension Workspace {
 
     /// Reads every byte of the store and follows what the pointers, those of earlier commits, and the versions name.
     package func verify(progress: ProgressHandler? = nil) async throws -> VerificationReport {
-        var roots = try pointers().map { (name: $0.artifact.description, root: $0.content) }
+        var roots: [(name: String, root: ContentRoot)] = []
+        var partial: Set<ArtifactName> = []
+        for pointer in try pointers() {
+            let selection = try selection(of: pointer.artifact)
+            if selection.isAll {
+                roots.append((pointer.artifact.description, pointer.content))
+                continue
+            }
+            // The rest was never fetched.
+            partial.insert(pointer.artifact)
+            for path in selection.paths {
+                guard let part = try? store.part(path, of: pointer.content) else { continue }
+                roots.append(("\(pointer.artifact): \(path)", part.content))
+            }
+        }
         var known = Set(roots.map(\.root))
         // What was never here, or lies on a remote only, is not expected; what is here must be whole.
-        func add(_ name: String, _ root: ContentRoot) throws {
+        func add(_ artifact: ArtifactName, _ name: String, _ root: ContentRoot) throws {
             guard !known.contains(root), try isPartlyStored(root) else { return }
+            if partial.contains(artifact), try !store.contains(root) { return }
             known.insert(root)
             roots.append((name: name, root: root))
         }
         for artifact in try await localEvents.artifacts() {
             for version in try await registry.history(of: artifact).versions {
-                try add("\(artifact)@v\(version.version)", ContentRoot(version.content))
+                try add(artifact, "\(artifact)@v\(version.version)", ContentRoot(version.content))
             }
         }
         for (commit, pointer) in try committedPointers(limit: 1000) {
-            try add("\(pointer.artifact) at commit \(commit.prefix(12))", pointer.content)
+            try add(
+                pointer.artifact, "\(pointer.artifact) at commit \(commit.prefix(12))", pointer.content)
         }
         return try await store.verify(roots: roots, progress: progress)
     }

@@ -1,7 +1,6 @@
 package import ArtifactRegistry
 package import Basics
 package import Gates
-internal import Remotes
 
 /// What `mlops registry promote` or `rollback` did.
 package struct PromotionReport: Encodable, Sendable {
@@ -24,15 +23,15 @@ extension Workspace {
         _ reference: ArtifactReference, to alias: String, rules: [GateRule], remoteName: String? = nil
     ) async throws -> PromotionReport {
         let artifact = reference.artifact
-        let remote = try remoteForEvents(named: remoteName)
-        if let remote { try await receiveEvents(of: artifact, from: remote) }
+        let shared = try await remoteForPublishing(named: remoteName)
+        if let shared { try await receiveEvents(of: artifact, from: shared) }
         let others = try await baselines(of: rules)
         let outcome = try await registry.promote(reference, to: alias) { version, history in
             // After a lost race the artifact's own baselines are others than before.
             let own = try Workspace.baselines(of: rules, in: history)
             return try Workspace.decide(on: version, rules: rules, baselines: others.merging(own) { _, new in new })
         }
-        if let remote { try await shareDecision(on: artifact, with: remote) }
+        if let shared { try await shareDecision(on: artifact, with: shared) }
         if outcome.isRefused {
             let reasons = outcome.gate?.report["failures"]?.array?.compactMap(\.string) ?? []
             throw MLOpsError(
@@ -51,10 +50,10 @@ extension Workspace {
         _ artifact: ArtifactName, alias: String, to version: Int? = nil, reason: String? = nil,
         remoteName: String? = nil
     ) async throws -> PromotionReport {
-        let remote = try remoteForEvents(named: remoteName)
-        if let remote { try await receiveEvents(of: artifact, from: remote) }
+        let shared = try await remoteForPublishing(named: remoteName)
+        if let shared { try await receiveEvents(of: artifact, from: shared) }
         let outcome = try await registry.rollback(artifact, alias: alias, to: version, reason: reason)
-        if let remote { try await shareDecision(on: artifact, with: remote) }
+        if let shared { try await shareDecision(on: artifact, with: shared) }
         return PromotionReport(
             artifact: artifact, version: outcome.version.version, alias: alias, previous: outcome.from)
     }
@@ -62,11 +61,11 @@ extension Workspace {
     /// Shares the events of `artifact` after a decision about one of its aliases.
     ///
     /// - Throws: kind `.conflict` if others moved the alias in the meantime, so that the decision was given up.
-    private func shareDecision(on artifact: ArtifactName, with remote: any Remote) async throws {
-        let shared = try await shareEvents(of: artifact, with: remote)
-        guard shared.events.dropped.isEmpty else {
+    private func shareDecision(on artifact: ArtifactName, with shared: EventRemote) async throws {
+        let done = try await shareEvents(of: artifact, with: shared)
+        guard done.events.dropped.isEmpty else {
             throw MLOpsError(
-                .conflict, shared.events.dropped.joined(separator: "; "),
+                .conflict, done.events.dropped.joined(separator: "; "),
                 hint: "run `mlops registry log \(artifact)` to see what others did, then decide again")
         }
     }

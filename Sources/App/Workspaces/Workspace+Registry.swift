@@ -10,44 +10,6 @@ extension Workspace {
 
     /// The registry over this machine's events.
     package var registry: Registry { Registry(log: localEvents, actor: environment.actor) }
-
-    /// The events on a remote.
-    package func events(on remote: any Remote) -> any EventLog {
-        ClosureEventLog(
-            place: remote.location, get: { key in try await remote.get(key) },
-            putIfAbsent: { bytes, key in try await remote.putIfAbsent(bytes, at: key) },
-            list: { prefix in try await remote.list(prefix).map(\.key) })
-    }
-
-    /// The remote that events are shared through: the named one, or the default; nil if the project has none.
-    func remoteForEvents(named name: String?) throws -> (any Remote)? {
-        try name != nil || !remotes().isEmpty ? open(remote(named: name)) : nil
-    }
-
-    /// Brings the remote's events of `artifact` here; what is here alone stays.
-    @discardableResult
-    package func receiveEvents(of artifact: ArtifactName, from remote: any Remote) async throws -> SyncReport {
-        try await synchronize(
-            local: localEvents, shared: events(on: remote), artifact: artifact, direction: .receive)
-    }
-
-    /// Sends the content of every version of `artifact` that is here, then makes both logs agree.
-    @discardableResult
-    package func shareEvents(
-        of artifact: ArtifactName, with remote: any Remote, progress: ProgressHandler? = nil
-    ) async throws -> (transfer: TransferReport, events: SyncReport) {
-        let history = try await registry.history(of: artifact)
-        var roots: [ContentRoot] = []
-        for version in history.versions where history.withdrawn[version.version] == nil {
-            for root in version.contents.map(ContentRoot.init) where try !roots.contains(root) && store.contains(root) {
-                roots.append(root)
-            }
-        }
-        // The content goes first: an event that is there must never name content that is not.
-        let transfer = try await Transfer(store: store, remote: remote, progress: progress).push(roots)
-        let events = try await synchronize(local: localEvents, shared: events(on: remote), artifact: artifact)
-        return (transfer, events)
-    }
 }
 
 /// What `mlops registry push` did to one artifact.
@@ -84,7 +46,7 @@ extension Workspace {
     /// - Parameter remoteName: nil for the default remote; where the project has none the version stays on this machine.
     package func publish(
         _ artifact: ArtifactName, details: PublicationDetails = PublicationDetails(), remoteName: String? = nil,
-        progress: ProgressHandler? = nil
+        options: TransferOptions = TransferOptions()
     ) async throws -> PublicationOutcome {
         let pointer = try requirePointer(of: artifact)
         guard try store.contains(pointer.content) else {
@@ -92,17 +54,17 @@ extension Workspace {
                 .notFound, "the store has no content for `\(artifact)` at this commit",
                 hint: "run `mlops pull \(artifact)`, or `mlops add \(pointer.path)` to record what is there")
         }
-        let remote = try remoteForEvents(named: remoteName)
+        let shared = try await remoteForPublishing(named: remoteName, options: options)
         // What others published counts first, so that the number is right at once.
-        if let remote { try await shareEvents(of: artifact, with: remote) }
+        if let shared { try await shareEvents(of: artifact, with: shared, options: options) }
         let published = try await registry.publish(artifact, try record(for: pointer, details: details))
         var outcome = PublicationOutcome(
             artifact: artifact, version: published.version.version, content: published.version.content,
-            isNew: published.isNew, remote: remote?.location, renumbered: [:])
-        if let remote {
-            let shared = try await shareEvents(of: artifact, with: remote, progress: progress)
-            outcome.transfer = shared.transfer
-            outcome.renumbered = shared.events.renumbered
+            isNew: published.isNew, remote: shared?.remote.location, renumbered: [:])
+        if let shared {
+            let done = try await shareEvents(of: artifact, with: shared, options: options)
+            outcome.transfer = done.transfer
+            outcome.renumbered = done.events.renumbered
             outcome.version = outcome.renumbered[outcome.version] ?? outcome.version
         }
         return outcome
@@ -136,16 +98,16 @@ extension Workspace {
     /// pointer that says so.
     package func retrieve(
         _ reference: ArtifactReference, remoteName: String? = nil, force: Bool = false,
-        progress: ProgressHandler? = nil
+        options: TransferOptions = TransferOptions()
     ) async throws -> RetrievalOutcome {
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
-        let remote = try remoteForEvents(named: remoteName)
-        if let remote { try await receiveEvents(of: reference.artifact, from: remote) }
+        let shared = try remoteForEvents(named: remoteName, options: options)
+        if let shared { try await receiveEvents(of: reference.artifact, from: shared) }
         let version: VersionRecord
         do {
             version = try await registry.resolve(reference)
-        } catch let error as MLOpsError where error.kind == .notFound && remote == nil {
+        } catch let error as MLOpsError where error.kind == .notFound && shared == nil {
             throw MLOpsError(
                 .notFound, "\(error.message) here, and this project has no remote to ask",
                 hint: "add the remote that has it with `mlops remote add`", cause: error)
@@ -153,17 +115,18 @@ extension Workspace {
         let root = ContentRoot(version.content)
         var transfer: TransferReport?
         if try !store.contains(root) {
-            guard let remote else {
+            guard let shared else {
                 throw MLOpsError(
                     .notFound, "the store has no content for `\(reference)`, and this project has no remote",
                     hint: "add the remote that has it with `mlops remote add`")
             }
-            transfer = try await Transfer(store: store, remote: remote, progress: progress).pull([root])
+            transfer = try await Transfer(store: store, remote: shared.remote, options: options).pull([root])
         }
         let path = try RelativePath(version.path)
         try Workspace.refuseReserved(path)
         let report = try await store.checkout(
-            root, to: absolute(path), options: CheckoutOptions(force: force, progress: progress))
+            root, to: absolute(path), options: CheckoutOptions(force: force, progress: options.progress))
+        try forgetParts(of: reference.artifact)
         try save(Pointer(artifact: reference.artifact, path: path, content: root))
         if git != nil { _ = try ignore(path: path, in: self.root) }
         return RetrievalOutcome(
@@ -173,22 +136,29 @@ extension Workspace {
 
     /// Sends the content of the pointers of `names` (or all) to a remote, without publishing versions.
     package func push(
-        _ names: [ArtifactName], remoteName: String?, progress: ProgressHandler? = nil
+        _ names: [ArtifactName], remoteName: String?, options: TransferOptions = TransferOptions()
     ) async throws -> TransferReport {
-        let remote = try open(self.remote(named: remoteName))
+        let remote = try open(self.remote(named: remoteName), options: options)
         let roots = try selected(names).map(\.content)
-        return try await Transfer(store: store, remote: remote, progress: progress).push(roots)
+        return try await Transfer(store: store, remote: remote, options: options).push(roots)
     }
 
     /// Fetches the content of the pointers of `names` (or all) that the store lacks, and checks it out.
     package func pull(
-        _ names: [ArtifactName], remoteName: String?, force: Bool, progress: ProgressHandler? = nil
+        _ names: [ArtifactName], _ extent: CheckoutExtent = CheckoutExtent(), remoteName: String?, force: Bool,
+        options: TransferOptions = TransferOptions()
     ) async throws -> (transfer: TransferReport, checkouts: [CheckoutOutcome]) {
-        let pointers = try selected(names)
-        let remote = try open(self.remote(named: remoteName))
-        let report = try await Transfer(store: store, remote: remote, progress: progress)
-            .pull(pointers.map(\.content))
-        return (report, try await checkout(pointers.map(\.artifact), force: force, progress: progress))
+        let lease = try await store.lease()
+        defer { withExtendedLifetime(lease) {} }
+        let parts = try wantedParts(names, extent)
+        let remote = try open(self.remote(named: remoteName), options: options)
+        let transfer = Transfer(store: store, remote: remote, options: options)
+        // Those of which all is wanted go together: their listings and packs are asked for at once.
+        var report = try await transfer.pull(parts.filter(\.selection.isAll).map(\.pointer.content))
+        for part in parts where !part.selection.isAll {
+            report.add(try await transfer.pull([part.pointer.content], part.selection))
+        }
+        return (report, try await checkout(names, extent, force: force, progress: options.progress))
     }
 }
 

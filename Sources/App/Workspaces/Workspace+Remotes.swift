@@ -40,11 +40,14 @@ extension Workspace {
     }
 
     /// Opens a remote.
-    package func open(_ remote: ConfigurationFile.NamedRemote) throws -> any Remote {
+    package func open(
+        _ remote: ConfigurationFile.NamedRemote, options: TransferOptions = TransferOptions()
+    ) throws -> any Remote {
         var configuration = remote.configuration
         // A folder is meant from the project's root, wherever the command was given.
         if !configuration.url.contains("://") { configuration.url = absolute(configuration.url) }
-        return try openRemote(configuration, environment: environment.variables)
+        return try openRemote(
+            configuration, environment: environment.variables, limiter: options.limiter, notice: options.notice)
     }
 
     /// Adds a remote, after asking it whether it answers and honours conditional writes.
@@ -81,7 +84,8 @@ extension Workspace {
         if makeDefault { file.defaultRemote = name }
         try file.save(in: root)
         return RemoteAddition(
-            name: name, url: configuration.url, file: path, allowsSharedWriting: capabilities.hasConditionalWrites)
+            name: name, url: configuration.url, file: path, allowsSharedWriting: capabilities.hasConditionalWrites,
+            isSingleWriter: configuration.isSingleWriter == true)
     }
 
     /// Forgets a remote; what lies there stays.
@@ -111,4 +115,6 @@ package struct RemoteAddition: Encodable, Sendable {
     package var file: String
     /// Whether the remote honours conditional writes, so that several writers cannot overwrite each other's events.
     package var allowsSharedWriting: Bool
+    /// Whether the configuration says that one machine alone publishes there.
+    package var isSingleWriter: Bool
 }

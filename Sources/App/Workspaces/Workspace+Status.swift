@@ -12,6 +12,8 @@ package struct ArtifactStatus: Encodable, Sendable {
         case modified
         /// There is nothing at the path.
         case missing
+        /// The parts that were asked for are what the pointer says; the rest was not asked for.
+        case partial
     }
 
     package var artifact: ArtifactName
@@ -20,6 +22,8 @@ package struct ArtifactStatus: Encodable, Sendable {
     /// Whether the store holds the pointer's content, so that `checkout` can restore it.
     package var isStored: Bool
     package var changes: [ContentChange]
+    /// The parts that this workspace wants; empty for all.
+    package var parts: [RelativePath] = []
 }
 
 /// What `mlops status` shows.
@@ -45,10 +49,12 @@ extension Workspace {
 
     func status(of pointer: Pointer) async throws -> ArtifactStatus {
         let path = absolute(pointer.path)
-        let isStored = try store.contains(pointer.content)
+        let selection = try selection(of: pointer.artifact)
+        let isStored = try self.isStored(WantedParts(pointer: pointer, selection: selection))
         guard FileSystem.exists(path) else {
             return ArtifactStatus(
-                artifact: pointer.artifact, path: pointer.path, state: .missing, isStored: isStored, changes: [])
+                artifact: pointer.artifact, path: pointer.path, state: .missing, isStored: isStored, changes: [],
+                parts: selection.paths)
         }
         let found = try await store.identify(path: path)
         if found == pointer.content {
@@ -56,9 +62,11 @@ extension Workspace {
                 artifact: pointer.artifact, path: pointer.path, state: .unchanged, isStored: isStored, changes: [])
         }
         // Without the old listing the changes cannot be named, only that there are some.
-        let changes = isStored ? try await store.compare(pointer.content, with: path) : []
+        let changes = isStored ? try await store.compare(pointer.content, with: path, selection: selection) : []
+        let isPartial = !selection.isAll && isStored && changes.isEmpty
         return ArtifactStatus(
-            artifact: pointer.artifact, path: pointer.path, state: .modified, isStored: isStored, changes: changes)
+            artifact: pointer.artifact, path: pointer.path, state: isPartial ? .partial : .modified,
+            isStored: isStored, changes: changes, parts: selection.paths)
     }
 
     /// The pointers of `names`, or all of them.

@@ -41,7 +41,7 @@ struct MLOpsCommand: AsyncParsableCommand {
                 subcommands: [
                     Init.self, Add.self, Status.self, Diff.self, Checkout.self, Log.self, Fsck.self, Gc.self,
                     Push.self,
-                    Pull.self,
+                    Pull.self, Get.self,
                 ]),
             CommandGroup(
                 name: "Models and pipelines",

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Basics
+internal import ContentStorage
 internal import Glibc
 internal import TerminalOutput
 internal import Workspaces
@@ -67,6 +68,12 @@ extension Verb {
 }
 
 extension Console {
-    /// A progress line for the bytes of a long operation; call `finish` when it ends.
-    func byteProgress(_ label: String) -> ProgressDisplay { ProgressDisplay(self, ProgressMeter(label)) }
+    /// Runs `work` with a progress line for the bytes that it reports.
+    func withByteProgress<Value>(
+        _ label: String, _ work: (@escaping ProgressHandler) async throws -> Value
+    ) async rethrows -> Value {
+        let display = ProgressDisplay(self, ProgressMeter(label))
+        defer { display.finish() }
+        return try await work { display.update(done: $0.doneBytes, total: $0.totalBytes) }
+    }
 }

@@ -7,6 +7,7 @@ import Testing
 @Suite struct HelpTests {
     static let verbs: [[String]] = [
         ["init"], ["add"], ["status"], ["diff"], ["checkout"], ["log"], ["fsck"], ["push"], ["pull"],
+        ["get"],
         ["remote", "add"],
         ["remote", "list"], ["remote", "remove"], ["pipeline", "run"], ["pipeline", "status"], ["pipeline", "graph"],
         ["pipeline", "lint"], ["pipeline", "steps"], ["registry", "push"], ["registry", "pull"], ["registry", "list"],

@@ -66,12 +66,11 @@ struct HookCommand: Verb {
         } catch let error as MLOpsError where error.kind == .noProject || error.kind == .notFound {
             return
         }
-        let display = console.byteProgress("pushing data")
-        defer { display.finish() }
         do {
-            let outcome = try await workspace.pushDataBeforeGit(
-                HookCommand.standardInput(), to: arguments.first ?? ""
-            ) { display.update(done: $0.doneBytes, total: $0.totalBytes) }
+            let outcome = try await console.withByteProgress("pushing data") { progress in
+                try await workspace.pushDataBeforeGit(
+                    HookCommand.standardInput(), to: arguments.first ?? "", progress: progress)
+            }
             guard let (report, problems) = outcome else { return }
             for problem in problems { console.warning(problem.message, hint: problem.hint) }
             if report.objectCount > 0 { try console.report(report) }

@@ -28,10 +28,8 @@ struct ImportDVC: Verb {
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
-        let display = console.byteProgress("importing")
-        defer { display.finish() }
-        let report = try await workspace.importDVC(isDryRun: dryRun, removes: remove) {
-            display.update(done: $0.doneBytes, total: $0.totalBytes)
+        let report = try await console.withByteProgress("importing") { progress in
+            try await workspace.importDVC(isDryRun: dryRun, removes: remove, progress: progress)
         }
         try console.finish(report)
     }
@@ -62,10 +60,8 @@ struct ImportLFS: Verb {
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         let folder = try folder.map { try workspace.relativePath(of: $0, from: global.workingDirectory) }
-        let display = console.byteProgress("importing")
-        defer { display.finish() }
-        let report = try await workspace.importLFS(folder: folder, isDryRun: dryRun) {
-            display.update(done: $0.doneBytes, total: $0.totalBytes)
+        let report = try await console.withByteProgress("importing") { progress in
+            try await workspace.importLFS(folder: folder, isDryRun: dryRun, progress: progress)
         }
         try console.finish(report)
     }

@@ -38,10 +38,10 @@ struct Add: Verb {
         let relative = try paths.map { try workspace.relativePath(of: $0, from: global.workingDirectory) }
         var outcomes: [AddOutcome] = []
         for path in relative {
-            let display = console.byteProgress("adding \(path)")
-            defer { display.finish() }
             outcomes.append(
-                try await workspace.add(path, as: name) { display.update(done: $0.doneBytes, total: $0.totalBytes) })
+                try await console.withByteProgress("adding \(path)") { progress in
+                    try await workspace.add(path, as: name, progress: progress)
+                })
         }
         let collisions = outcomes.flatMap(\.collisions)
         if let first = collisions.first {

@@ -15,6 +15,7 @@ struct Checkout: Verb {
             Examples:
               git checkout main~3 && mlops checkout
               mlops checkout datasets/census --force
+              mlops checkout datasets/images --path train/cats
             """)
 
     @Argument(help: "Artifacts; all by default.")
@@ -23,15 +24,15 @@ struct Checkout: Verb {
     @Flag(name: .shortAndLong, help: "Overwrite files whose content is nowhere in the store.")
     var force = false
 
+    @OptionGroup var parts: PartOptions
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         let names = try artifacts.map { try ArtifactName($0) }
-        let display = console.byteProgress("checking out")
-        defer { display.finish() }
-        let outcomes = try await workspace.checkout(names, force: force) {
-            display.update(done: $0.doneBytes, total: $0.totalBytes)
+        let extent = try parts.extent()
+        let outcomes = try await console.withByteProgress("checking out") { progress in
+            try await workspace.checkout(names, extent, force: force, progress: progress)
         }
         try console.report(CheckoutList(artifacts: outcomes))
     }

@@ -28,9 +28,9 @@ struct Fsck: Verb {
                 "rebuilt the index: \(Format.count(report.objectCount, "object")) in \(Format.count(report.packCount, "pack"))"
             )
         }
-        let display = console.byteProgress("reading the store")
-        defer { display.finish() }
-        let report = try await workspace.verify { display.update(done: $0.doneBytes, total: $0.totalBytes) }
+        let report = try await console.withByteProgress("reading the store") {
+            try await workspace.verify(progress: $0)
+        }
         try console.report(report)
         guard report.isClean else {
             let hurt = report.hurtRoots

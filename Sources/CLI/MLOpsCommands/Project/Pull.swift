@@ -10,9 +10,14 @@ struct Pull: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Fetch the data of this commit's pointers and check it out",
         discussion: """
+            With --path only a part of an artifact is fetched, and the rest of the workspace is left alone. Later calls of
+            `pull` and `checkout` keep to the parts that were asked for, and `mlops status` shows them, until --whole asks for
+            everything.
+
             Examples:
               git pull && mlops pull
-              mlops pull datasets/census
+              mlops pull datasets/census --limit-rate 10M
+              mlops pull datasets/images --path train/cats --path labels.csv
             """)
 
     @Argument(help: "Artifacts; all by default.")
@@ -21,16 +26,18 @@ struct Pull: Verb {
     @Flag(name: .shortAndLong, help: "Overwrite files whose content is nowhere in the store.")
     var force = false
 
+    @OptionGroup var parts: PartOptions
     @OptionGroup var remote: RemoteOption
+    @OptionGroup var transfers: TransferFlags
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         let names = try artifacts.map { try ArtifactName($0) }
-        let display = console.byteProgress("pulling")
-        defer { display.finish() }
-        let (transfer, checkouts) = try await workspace.pull(names, remoteName: remote.remote, force: force) {
-            display.update(done: $0.doneBytes, total: $0.totalBytes)
+        let extent = try parts.extent()
+        let (transfer, checkouts) = try await console.withByteProgress("pulling") { progress in
+            try await workspace.pull(
+                names, extent, remoteName: remote.remote, force: force, options: transfers.options(console, progress))
         }
         try console.report(PullReport(transfer: transfer, artifacts: checkouts))
     }

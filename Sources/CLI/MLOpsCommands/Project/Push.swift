@@ -22,24 +22,18 @@ struct Push: Verb {
     var artifacts: [String] = []
 
     @OptionGroup var remote: RemoteOption
+    @OptionGroup var transfers: TransferFlags
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         let names = try artifacts.map { try ArtifactName($0) }
-        let display = console.byteProgress("pushing")
-        defer { display.finish() }
-        let report = try await workspace.push(names, remoteName: remote.remote) {
-            display.update(done: $0.doneBytes, total: $0.totalBytes)
+        let report = try await console.withByteProgress("pushing") { progress in
+            try await workspace.push(
+                names, remoteName: remote.remote, options: transfers.options(console, progress))
         }
         try console.report(report)
     }
-}
-
-/// Which remote a verb talks to.
-struct RemoteOption: ParsableArguments {
-    @Option(name: .shortAndLong, help: ArgumentHelp("A remote; the default one by default.", valueName: "name"))
-    var remote: String?
 }
 
 extension TransferReport: TextRenderable {

@@ -9,7 +9,8 @@ struct Status: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Show how files stand against the recorded artifacts",
         discussion: """
-            Unchanged files are known by size, times and inode and are not read again.
+            Unchanged files are known by size, times and inode and are not read again. `partial` means that the parts that
+            were asked for with --path are right.
 
             Examples:
               mlops status
@@ -48,14 +49,21 @@ extension WorkspaceStatus: TextRenderable {
     }
 
     package var essence: String {
-        artifacts.filter { $0.state != .unchanged }.map(\.artifact.description).joined(separator: "\n")
+        artifacts.filter { $0.state != .unchanged && $0.state != .partial }.map(\.artifact.description).joined(
+            separator: "\n")
     }
 }
 
 extension ArtifactStatus {
     fileprivate func lines(_ style: TextStyle, limit: Int) -> [String] {
-        let tone: TextStyle.Tone = state == .unchanged ? .plain : state == .modified ? .caution : .bad
-        let note = isStored ? "" : " (content not in the store)"
+        let tone: TextStyle.Tone =
+            switch state {
+            case .unchanged, .partial: .plain
+            case .modified: .caution
+            case .missing: .bad
+            }
+        let chosen = parts.isEmpty ? "" : " (only \(parts.map(\.description).joined(separator: ", ")))"
+        let note = chosen + (isStored ? "" : " (content not in the store)")
         var lines = ["  \(style(state.rawValue, tone))  \(artifact)  \(path)\(note)"]
         lines += changes.prefix(limit).map {
             "      \($0.kind.rawValue)  \($0.path.isEmpty ? path.description : $0.path)"

@@ -26,17 +26,18 @@ struct RegistryPull: Verb {
     var force = false
 
     @OptionGroup var remote: RemoteOption
+    @OptionGroup var transfers: TransferFlags
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         var outcomes: [RetrievalOutcome] = []
         for reference in try references.map({ try ArtifactReference($0) }) {
-            let display = console.byteProgress("pulling \(reference)")
-            defer { display.finish() }
             outcomes.append(
-                try await workspace.retrieve(reference, remoteName: remote.remote, force: force) {
-                    display.update(done: $0.doneBytes, total: $0.totalBytes)
+                try await console.withByteProgress("pulling \(reference)") { progress in
+                    try await workspace.retrieve(
+                        reference, remoteName: remote.remote, force: force,
+                        options: transfers.options(console, progress))
                 })
         }
         try console.report(RetrievalList(artifacts: outcomes))

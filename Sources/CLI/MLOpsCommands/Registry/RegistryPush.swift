@@ -25,19 +25,20 @@ struct RegistryPush: Verb {
     var message: String?
 
     @OptionGroup var remote: RemoteOption
+    @OptionGroup var transfers: TransferFlags
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         var outcomes: [PublicationOutcome] = []
         for name in try artifacts.map({ try ArtifactName($0) }) {
-            let display = console.byteProgress("pushing \(name)")
-            defer { display.finish() }
             var details = PublicationDetails()
             details.message = message
             outcomes.append(
-                try await workspace.publish(name, details: details, remoteName: remote.remote) {
-                    display.update(done: $0.doneBytes, total: $0.totalBytes)
+                try await console.withByteProgress("pushing \(name)") { [details] progress in
+                    try await workspace.publish(
+                        name, details: details, remoteName: remote.remote, options: transfers.options(console, progress)
+                    )
                 })
         }
         try console.report(PublicationList(artifacts: outcomes))

@@ -11,6 +11,9 @@ struct RemoteAdd: Verb {
             .mlops/config.yaml, for this machine alone. Credentials come from the environment (AWS_ACCESS_KEY_ID …), from
             ~/.aws, or from the machine's own role, never from the project.
 
+            Versions are published by creating files only if they are absent. A store that does not honour that could lose one
+            writer's version to another's, so `mlops registry push` refuses it unless --single-writer says that there is one.
+
             Examples:
               mlops remote add origin s3://models/team-a
               mlops remote add lab s3://models --endpoint http://10.0.0.5:8333 --region us-east-1
@@ -23,20 +26,10 @@ struct RemoteAdd: Verb {
     @Argument(help: "s3://bucket/prefix, file:///path or a path.")
     var url: String
 
-    @Option(help: "The server of an S3-compatible store.")
-    var endpoint: String?
+    @OptionGroup var settings: RemoteSettings
 
-    @Option(help: "The region of the bucket.")
-    var region: String?
-
-    @Option(help: "A profile of ~/.aws/credentials.")
-    var profile: String?
-
-    @Option(help: ArgumentHelp("Trust the authorities in this PEM file.", valueName: "path"))
-    var caFile: String?
-
-    @Flag(inversion: .prefixedNo, help: "Whether the bucket is a part of the path instead of the host name.")
-    var pathStyle: Bool?
+    @Flag(help: "One machine alone publishes there: the store need not honour conditional writes.")
+    var singleWriter = false
 
     @Flag(help: "Write it to .mlops/config.yaml, for this machine alone.")
     var local = false
@@ -47,15 +40,16 @@ struct RemoteAdd: Verb {
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
-        let configuration = RemoteConfiguration(
-            url: url, endpoint: endpoint, region: region, pathStyle: pathStyle, profile: profile,
-            certificateFile: caFile)
+        var configuration = settings.applied(to: RemoteConfiguration(url: url))
+        if singleWriter { configuration.isSingleWriter = true }
         let report = try await global.openWorkspace().addRemote(
             name, configuration, isLocal: local, makeDefault: isDefault)
-        if !report.allowsSharedWriting {
+        if !report.allowsSharedWriting, !report.isSingleWriter {
             console.warning(
-                "`\(report.url)` ignores conditional writes, so two writers may overwrite each other's versions",
-                hint: "let one machine alone publish there, or use a store that honours `If-None-Match: *`")
+                "`\(report.url)` does not honour conditional writes: data can be pushed there, but `mlops registry push` refuses",
+                hint:
+                    "use a store that honours `If-None-Match: *`, or add it with `--single-writer` if one machine alone publishes there"
+            )
         }
         try console.report(report)
     }
