@@ -56,13 +56,15 @@ extension Workspace {
         var missing: [ArtifactName] = []
         for pointer in pointers where artifacts?.contains(pointer.artifact) != false {
             do {
-                guard try store.contains(pointer.content) else {
+                // Who asked for parts of it wants no more at another commit.
+                let wanted = WantedParts(pointer: pointer, selection: try selection(of: pointer.artifact))
+                guard try isStored(wanted) else {
                     // Files that are right already need no store.
                     if try await !isInPlace(pointer) { missing.append(pointer.artifact) }
                     continue
                 }
                 let done = try await store.checkout(
-                    pointer.content, to: absolute(pointer.path), options: CheckoutOptions())
+                    pointer.content, to: absolute(pointer.path), options: CheckoutOptions(selection: wanted.selection))
                 if !done.isUnchanged {
                     report.outcomes.append(
                         CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: done))
