@@ -171,7 +171,7 @@ extension Workspace {
         return try? ArtifactName(String(path.dropFirst("registry/".count).dropLast(".yaml".count)))
     }
 
-    private func pointerFiles(below folder: String) throws -> [(ArtifactName, String)] {
+    func pointerFiles(below folder: String) throws -> [(ArtifactName, String)] {
         guard try FileStatus.of(absolute(folder))?.kind == .directory else { return [] }
         return try FileSystem.list(absolute(folder)).flatMap { name -> [(ArtifactName, String)] in
             let path = FileSystem.join(folder, name)

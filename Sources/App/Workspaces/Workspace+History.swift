@@ -101,51 +101,14 @@ extension Workspace {
             try pointers(at: revision).map { ($0.artifact, $0.content) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Reads every byte of the store and follows what the pointers, those of earlier commits, and the versions name.
-    package func verify(progress: ProgressHandler? = nil) async throws -> VerificationReport {
-        var roots: [(name: String, root: ContentRoot)] = []
-        var partial: Set<ArtifactName> = []
-        for pointer in try pointers() {
-            let selection = try selection(of: pointer.artifact)
-            if selection.isAll {
-                roots.append((pointer.artifact.description, pointer.content))
-                continue
-            }
-            // The rest was never fetched.
-            partial.insert(pointer.artifact)
-            for path in selection.paths {
-                guard let part = try? store.part(path, of: pointer.content) else { continue }
-                roots.append(("\(pointer.artifact): \(path)", part.content))
-            }
-        }
-        var known = Set(roots.map(\.root))
-        // What was never here, or lies on a remote only, is not expected; what is here must be whole.
-        func add(_ artifact: ArtifactName, _ name: String, _ root: ContentRoot) throws {
-            guard !known.contains(root), try isPartlyStored(root) else { return }
-            if partial.contains(artifact), try !store.contains(root) { return }
-            known.insert(root)
-            roots.append((name: name, root: root))
-        }
-        for artifact in try await localEvents.artifacts() {
-            for version in try await registry.history(of: artifact).versions {
-                try add(artifact, "\(artifact)@v\(version.version)", ContentRoot(version.content))
-            }
-        }
-        for (commit, pointer) in try committedPointers(limit: 1000) {
-            try add(
-                pointer.artifact, "\(pointer.artifact) at commit \(commit.prefix(12))", pointer.content)
-        }
-        return try await store.verify(roots: roots, progress: progress)
-    }
-
     /// Whether the store holds the object that `root` names; what is below it may be missing.
-    private func isPartlyStored(_ root: ContentRoot) throws -> Bool {
+    func isPartlyStored(_ root: ContentRoot) throws -> Bool {
         let kinds: [ObjectKind] = root.kind == .tree ? [.tree] : [.chunk, .manifest]
         return try store.missingObjects(among: kinds.map { ObjectKey($0, root.digest) }).count < kinds.count
     }
 
     /// The pointers of the newest `limit` commits that changed any, newest first; those that cannot be read are left out.
-    private func committedPointers(limit: Int) throws -> [(commit: String, pointer: Pointer)] {
+    func committedPointers(limit: Int) throws -> [(commit: String, pointer: Pointer)] {
         guard let git, try git.head().commit != nil else { return [] }
         return try git.log(touching: try gitPath(of: "registry"), limit: limit).flatMap { commit in
             ((try? pointers(at: commit.id)) ?? []).map { (commit.id, $0) }

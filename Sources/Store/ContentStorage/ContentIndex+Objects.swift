@@ -102,6 +102,9 @@ extension ContentIndex {
         }
     }
 
+    /// How many objects are indexed.
+    func count() throws -> Int { try read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM objects") ?? 0 } }
+
     /// The keys of all objects that the index places in `pack`.
     func objects(in pack: Digest) throws -> [ObjectKey] {
         var digest: [UInt8] = []

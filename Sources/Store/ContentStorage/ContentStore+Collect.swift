@@ -57,6 +57,9 @@ private final class Collection {
         var plan = try plan(for: state)
         foretell(plan, state)
         if options.isDryRun { return report }
+        if FileSystem.exists(store.packs.doomPath) {
+            try await store.whileAlone(patience: options.patience) { try store.packs.finishDoom() }
+        }
         try await willRemove()
         try Failpoint.reach("gc.start")
         (report.removedPackCount, report.rewrittenPackCount) = (0, 0)

@@ -19,6 +19,7 @@ extension ContentStore {
             return (pack, check)
         }
         var report = VerificationReport()
+        report.repairedIndex = try repairIndex(from: checks.map(\.1))
         var damaged: [ObjectKey: (pack: Digest, problem: String)] = [:]
         var wholePacks: [(pack: Digest, problem: String, keys: Set<ObjectKey>)] = []
         for (pack, check) in checks {
@@ -40,6 +41,18 @@ extension ContentStore {
         return report
     }
 
+    /// Makes the index anew if it lacks objects that the packs have, or has others; whether it did.
+    private func repairIndex(from checks: [PackCheck]) throws -> Bool {
+        let keys = checks.flatMap { $0.entries.map(\.key) }
+        guard try index.count() == Set(keys).count, try index.contains(keys).allSatisfy(\.self) else {
+            // A footer that cannot be read tells nothing; what the index knows of its pack says whom it hurts.
+            if checks.contains(where: { $0.entries.isEmpty && !$0.isClean }) { return false }
+            _ = try rebuild()
+            return true
+        }
+        return false
+    }
+
     private func check(_ pack: Digest) throws -> PackCheck {
         do {
             return try PackCheck.run(at: packs.path(of: pack), expected: pack)
@@ -56,6 +69,13 @@ extension ContentStore {
     ///
     /// - Returns: the paths that the damaged packs have now.
     package func setAside(_ report: VerificationReport) async throws -> [String] {
+        try await whileAlone {
+            try packs.finishDoom()
+            return try moveAside(report)
+        }
+    }
+
+    private func moveAside(_ report: VerificationReport) throws -> [String] {
         let damaged = Set(report.damages.compactMap { $0.pack.flatMap { Digest($0) } }).sorted()
         let attic = FileSystem.join(folder, "store/damaged")
         var moved: [String] = []
@@ -65,11 +85,13 @@ extension ContentStore {
             try salvage(pack)
             try FileSystem.createDirectories(attic)
             let destination = FileSystem.join(attic, FileSystem.name(of: path))
+            try Failpoint.reach("heal.aside")
             try FileSystem.rename(path, to: destination)
             try FileSystem.synchronizeDirectory(FileSystem.parent(of: path))
             try FileSystem.synchronizeDirectory(attic)
             moved.append(destination)
         }
+        // What the index knew of a pack that is gone must not outlive it, also where none could be moved.
         _ = try rebuild()
         return moved
     }

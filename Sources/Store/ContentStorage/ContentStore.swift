@@ -153,6 +153,7 @@ package final class ContentStore: Sendable {
 
     static func missing(_ key: ObjectKey) -> MLOpsError {
         MLOpsError(
-            .damaged, "\(key.kind) `\(key.id)` is not in the store", hint: "run `mlops pull` to fetch it from a remote")
+            .damaged, "\(key.kind) `\(key.id)` is not in the store",
+            hint: "run `mlops pull` or `mlops fsck --heal` to fetch it from a remote")
     }
 }

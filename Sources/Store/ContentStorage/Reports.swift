@@ -87,12 +87,26 @@ package struct VerificationReport: Encodable, Sendable {
         package var hurts: [String]
         /// Some of the files hurt, as `root: path`.
         package var files: [String]
+
+        package init(
+            pack: String? = nil, object: String? = nil, problem: String, hurts: [String] = [], files: [String] = []
+        ) {
+            self.pack = pack
+            self.object = object
+            self.problem = problem
+            self.hurts = hurts
+            self.files = files
+        }
     }
 
     package var packCount = 0
     package var objectCount = 0
     package var byteCount: Int64 = 0
     package var damages: [Damage] = []
+    /// Whether the index said other things than the packs, and was made anew.
+    package var repairedIndex = false
+
+    package init() {}
 
     package var isClean: Bool { damages.isEmpty }
 

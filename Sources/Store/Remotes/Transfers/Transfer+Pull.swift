@@ -11,11 +11,12 @@ extension Transfer {
     /// - Throws: kind `.notFound` if the remote lacks it too, `.damaged` naming the pack of the remote that is hurt.
     package func pull(_ roots: [ContentRoot], _ selection: PathSelection = .all) async throws -> TransferReport {
         let start = ContinuousClock.now
-        let lease = try await store.lease()
-        defer { withExtendedLifetime(lease) {} }
         var report = TransferReport()
         var missing = try store.missingContent(below: roots, selection)
         if !missing.isEmpty {
+            let lease = try await store.lease()
+            defer { withExtendedLifetime(lease) {} }
+            missing = try store.missingContent(below: roots, selection)
             defer { for root in roots { store.noteUse(of: root, place: "content of \(remote.location)") } }
             let index = try await indexForPull()
             var fetched: Set<ObjectKey> = []
