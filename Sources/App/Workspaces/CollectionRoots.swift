@@ -83,10 +83,11 @@ final class CollectionRoots: Sendable {
     private func visit(
         _ folder: String, _ path: String, _ body: (_ path: String, _ file: String) throws -> Void
     ) throws {
-        guard FileSystem.isDirectory(folder) else { return }
+        // A link could lead anywhere, or round.
+        guard try FileStatus.of(folder)?.kind == .directory else { return }
         for name in try FileSystem.list(folder) {
             let (file, below) = (FileSystem.join(folder, name), path + "/" + name)
-            if FileSystem.isDirectory(file) {
+            if try FileStatus.of(file)?.kind == .directory {
                 try visit(file, below, body)
             } else if isPointer(below) {
                 try body(below, file)

@@ -33,8 +33,7 @@ extension Workspace {
         var named = NamedContent()
         for (artifact, path) in try pointerFiles(below: "registry") {
             do {
-                let text = try FileSystem.readText(absolute(path))
-                let pointer = try Pointer(artifact: artifact, text: text, file: path)
+                let pointer = try Pointer(artifact: artifact, text: try pointerText(path), file: path)
                 named.pointers.append(pointer)
                 try add(pointer, to: &named)
             } catch let error as MLOpsError {
