@@ -184,7 +184,7 @@ extension Workspace {
     /// The text of a pointer.
     ///
     /// - Throws: kind `.usage` for what is no regular file or longer than any pointer.
-    private func pointerText(_ path: String) throws -> String {
+    func pointerText(_ path: String) throws -> String {
         let status = try FileStatus.of(absolute(path))
         guard let status, status.kind == .file, status.size <= Int64(YAMLLimits().byteCount) else {
             throw MLOpsError(
