@@ -55,7 +55,9 @@ struct CollectionPlan: Sendable {
     private func isWorthRewriting(
         _ pack: PackInventory.Pack, _ live: LiveObjects, _ number: Int, _ share: Double
     ) -> Bool {
-        Double(neededBytes[number]) < share * Double(pack.byteCount)
+        // A small pack is mostly footer; one that is needed whole would only become itself again.
+        let frames = pack.entries.reduce(Int64(0)) { $0 + Int64($1.storedLength) }
+        return Double(neededBytes[number]) < share * Double(frames)
             || pack.entries.contains { $0.key.kind != .chunk && !live.keys.contains($0.key) }
     }
 

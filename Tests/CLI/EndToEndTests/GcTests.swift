@@ -77,6 +77,7 @@ import Testing
         #expect(try word(at: "HEAD~1") == "second")
         try project.git("checkout", "-q", "HEAD~2", "--", "registry")
         #expect(try project.mlops("checkout").exitCode == 1)
+        try project.git("checkout", "-q", "HEAD", "--", "registry")
         // Afterwards the commit whose data went is no damage.
         #expect(try collect().output.contains("nothing to remove"))
     }
@@ -207,7 +208,7 @@ import Testing
     func aDiskWithoutAnyRoomIsNoHindrance() throws {
         let result = try asRoot(
             """
-            mkdir small && mount -t tmpfs -o size=6m none small && cd small && git init -q && $M init -q
+            mount -t tmpfs -o size=6m none /mnt && cd /mnt && git init -q && $M init -q
             head -c 1500000 /dev/urandom > a && $M add a -q
             head -c 1500000 /dev/urandom > a && $M add a -q
             cat /dev/zero > fill 2>/dev/null || true
