@@ -17,7 +17,10 @@ import Testing
             try project.folder.write(
                 "\(name)/\(index)", StoreFolder.noise(20_000, seed: seed &+ UInt64(index) &* 1000))
         }
-        return try await project.reopened().add(path: project.path(name)).root
+        let root = try await project.reopened().add(path: project.path(name)).root
+        // Without any grace period what is older than now goes, and now has the kernel's ticks.
+        try await Task.sleep(for: .milliseconds(12))
+        return root
     }
 
     private func collect(
@@ -89,6 +92,7 @@ import Testing
         }
         _ = try await project.store.add(path: project.path("a"))
         let kept = try await project.reopened().add(path: project.path("a/3")).root
+        try await Task.sleep(for: .milliseconds(12))
         let report = try await collect(keeping: [kept])
         #expect(report.rewrittenPackCount == 1 && report.freedByteCount > 250_000)
         #expect(try project.packs().count == 1)
@@ -100,6 +104,7 @@ import Testing
         let first = try await add("a", files: 30, seed: 1)
         try project.folder.write("a/0", StoreFolder.noise(20_000, seed: 99))
         let second = try await project.reopened().add(path: project.path("a")).root
+        try await Task.sleep(for: .milliseconds(12))
         _ = try await collect(keeping: [second])
         // Either the first one's tree is here with all below it, or it is not here.
         let store = try project.reopened()
@@ -221,6 +226,7 @@ import Testing
 
     @Test func damagedPacksThatWereSetAsideGoAfterAWhile() async throws {
         try project.folder.write(".mlops/store/damaged/x.pack", "broken")
+        try await Task.sleep(for: .milliseconds(12))
         #expect(try await collect(keeping: [], CollectionOptions(isDryRun: false)).leftoverCount == 0)
         #expect(try await collect(keeping: []).leftoverCount == 1)
         #expect(!FileSystem.exists(project.path(".mlops/store/damaged/x.pack")))
