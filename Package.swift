@@ -64,12 +64,14 @@ let package = Package(
         .cModule("CZstd", in: "Base", links: "zstd"),
         /// The system calls that Swift cannot name: `openat2`, `FICLONE`, `O_TMPFILE` and the like.
         .cModule("CSystem", in: "Base"),
+        /// SHA-256 of two streams at once, and the rolling hash that cuts chunks.
+        .cModule("CHashes", in: "Base"),
         /// The products of OpenBLAS, loaded when the first of them is asked for.
         .cModule("COpenBLAS", in: "Base"),
         /// Headers of zlib, for the `.gz` files that data sets come in.
         .cModule("CZlib", in: "Base", links: "z"),
         /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
-        .module("Basics", in: "Base", uses: ["CSystem", .product(name: "Crypto", package: "swift-crypto")]),
+        .module("Basics", in: "Base", uses: ["CHashes", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         /// HTTP over libcurl: streams, time-outs, cancellation.
         .module("CurlTransport", in: "Base", uses: ["Basics", "CLibcurl"]),
 
@@ -77,7 +79,7 @@ let package = Package(
         /// Chunks, packs, manifests, trees, index, checkout, verification.
         .module(
             "ContentStorage", in: "Store",
-            uses: ["Basics", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift")]),
+            uses: ["Basics", "CHashes", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift")]),
         /// Directory and S3 remotes; what is missing is pushed and pulled.
         .module("Remotes", in: "Store", uses: ["Basics", "CSystem", "ContentStorage", "CurlTransport"]),
         /// Head, branch, dirty state and ignore rules of the surrounding git repository.

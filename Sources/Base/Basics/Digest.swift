@@ -118,19 +118,6 @@ extension Digest: Codable {
     }
 }
 
-/// SHA-256 of bytes that arrive piece by piece.
-package struct DigestHasher: Sendable {
-    private var hash = SHA256()
-
-    package init() {}
-
-    package mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
-
-    package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hash.update(bufferPointer: $0) } }
-
-    package func finalize() -> Digest { hash.finalize().withUnsafeBytes { Digest(raw: $0) } }
-}
-
 /// HMAC-SHA-256 of `message` under `key`, as 32 bytes (RFC 2104).
 package func messageAuthenticationCode(of message: [UInt8], key: [UInt8]) -> [UInt8] {
     Array(HMAC<SHA256>.authenticationCode(for: message, using: SymmetricKey(data: key)))

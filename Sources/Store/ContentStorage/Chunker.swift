@@ -1,3 +1,5 @@
+internal import CHashes
+
 /// The lengths that chunks have, in bytes: part of the store's format, since another choice would cut other chunks.
 struct ChunkSizes {
     var minimum: Int
@@ -49,7 +51,6 @@ enum Chunker {
     }
 
     /// The end of the first byte in `range` after which the hash is below `limit`.
-    @inline(__always)
     private static func cut(
         _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ gear: UnsafeBufferPointer<UInt64>, below limit: UInt64,
         _ hash: inout UInt64
@@ -57,18 +58,8 @@ enum Chunker {
         guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), let table = gear.baseAddress else {
             return nil
         }
-        var value = hash
-        var index = range.lowerBound
-        while index < range.upperBound {
-            value = (value &<< 1) &+ table[Int(start[index])]
-            index &+= 1
-            if value < limit {
-                hash = value
-                return index
-            }
-        }
-        hash = value
-        return nil
+        let length = mlops_gear_cut(start + range.lowerBound, range.count, table, limit, &hash)
+        return length == 0 ? nil : range.lowerBound + length
     }
 
     /// The chunks of all of `bytes`, as lengths; none of no bytes.

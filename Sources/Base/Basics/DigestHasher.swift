@@ -1,0 +1,96 @@
+internal import CHashes
+internal import Crypto
+
+/// SHA-256 of bytes that arrive piece by piece.
+///
+/// Where the processor has instructions for SHA-256, two streams are hashed at once, which takes little longer than one:
+/// instructions of one wait for each other. Elsewhere swift-crypto does the work.
+package struct DigestHasher: Sendable {
+    /// Whether this processor can hash two streams at once.
+    package static let isPaired = mlops_sha256_is_here() != 0
+
+    private var paired = mlops_sha256()
+    /// nil where `paired` is used.
+    private var plain: SHA256?
+
+    package init() { self.init(isPaired: DigestHasher.isPaired) }
+
+    /// - Parameter isPaired: false for the plain way, with which the other is compared in tests.
+    package init(isPaired: Bool) {
+        if isPaired { mlops_sha256_start(&paired) } else { plain = SHA256() }
+    }
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        if plain != nil {
+            plain?.update(bufferPointer: bytes)
+        } else if let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) {
+            mlops_sha256_update(&paired, start, bytes.count)
+        }
+    }
+
+    package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+
+    package func finalize() -> Digest {
+        if let plain { return plain.finalize().withUnsafeBytes { Digest(raw: $0) } }
+        var paired = paired
+        return DigestHasher.digest { mlops_sha256_finish(&paired, $0) }
+    }
+
+    /// Continues with `bytes`, and gives the digests of pieces that follow each other in `pieces`.
+    ///
+    /// - Parameters:
+    ///   - bytes: what comes next in this stream; often a part of `pieces`, which is then still in the cache.
+    ///   - lengths: of the pieces, in bytes; their sum is at most the count of `pieces`.
+    package mutating func update(
+        _ bytes: UnsafeRawBufferPointer, pieces: UnsafeRawBufferPointer, lengths: [UInt32]
+    ) -> [Digest] {
+        precondition(lengths.reduce(0) { $0 + Int($1) } <= pieces.count, "the pieces are longer than their bytes")
+        if plain != nil {
+            update(bytes)
+            var start = 0
+            return lengths.map { length in
+                defer { start += Int(length) }
+                var hasher = DigestHasher(isPaired: false)
+                hasher.update(UnsafeRawBufferPointer(rebasing: pieces[start..<start + Int(length)]))
+                return hasher.finalize()
+            }
+        }
+        return DigestHasher.digests(lengths.count) { digests in
+            mlops_sha256_with_pieces(
+                &paired, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count,
+                pieces.baseAddress?.assumingMemoryBound(to: UInt8.self), lengths, lengths.count, digests)
+        }
+    }
+
+    private static func digest(_ body: (UnsafeMutablePointer<UInt8>) -> Void) -> Digest {
+        withUnsafeTemporaryAllocation(byteCount: 32, alignment: 16) { raw in
+            if let start = raw.baseAddress { body(start.assumingMemoryBound(to: UInt8.self)) }
+            return Digest(raw: UnsafeRawBufferPointer(raw))
+        }
+    }
+
+    fileprivate static func digests(_ count: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Void) -> [Digest] {
+        guard count > 0 else {
+            var nothing: UInt8 = 0
+            body(&nothing)
+            return []
+        }
+        return withUnsafeTemporaryAllocation(byteCount: 32 * count, alignment: 16) { raw in
+            if let start = raw.baseAddress { body(start.assumingMemoryBound(to: UInt8.self)) }
+            return (0..<count).map {
+                Digest(raw: UnsafeRawBufferPointer(rebasing: raw[32 * $0..<32 * $0 + 32]))
+            }
+        }
+    }
+}
+
+extension Digest {
+    /// The digests of several texts, two at a time.
+    package static func ofEach(_ texts: [UnsafeRawBufferPointer]) -> [Digest] {
+        guard DigestHasher.isPaired else { return texts.map { Digest.of(raw: $0) } }
+        return DigestHasher.digests(texts.count) { digests in
+            let starts = texts.map { $0.baseAddress?.assumingMemoryBound(to: UInt8.self) }
+            mlops_sha256_of_many(starts, texts.map(\.count), texts.count, digests)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+#ifndef MLOPS_CHASHES_H
+#define MLOPS_CHASHES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// SHA-256 of two streams at once. The processor's instructions for one stream wait for each other; those of a second stream
+// fill the gaps, so that two cost little more than one.
+
+/// Whether this processor has what the functions below need. Without it nothing else here may be called.
+int mlops_sha256_is_here(void);
+
+/// SHA-256 of bytes that arrive piece by piece.
+typedef struct {
+    uint32_t state[8];
+    /// Bytes so far.
+    uint64_t count;
+    /// The last `count % 64` bytes.
+    uint8_t rest[64];
+} mlops_sha256;
+
+void mlops_sha256_start(mlops_sha256 *hash);
+void mlops_sha256_update(mlops_sha256 *hash, const uint8_t *bytes, size_t count);
+/// The 32 bytes of the digest. `hash` must be started anew before it is used again.
+void mlops_sha256_finish(mlops_sha256 *hash, uint8_t *digest);
+
+/// Continues `whole` with `count` bytes and at the same time writes the digests of `pieces` pieces, which follow each other
+/// from `first` on and have the given lengths, 32 bytes each.
+void mlops_sha256_with_pieces(mlops_sha256 *whole, const uint8_t *bytes, size_t count, const uint8_t *first,
+                              const uint32_t *lengths, size_t pieces, uint8_t *digests);
+
+/// Writes the digests of `count` texts, 32 bytes each.
+void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *digests);
+
+// The rolling hash that cuts chunks.
+
+/// Moves `*hash` over `bytes`, `h = (h << 1) + gear[byte]`, up to the first byte after which it is below `limit`.
+/// Returns the count of bytes up to and with that byte, or 0 if there is none.
+size_t mlops_gear_cut(const uint8_t *bytes, size_t count, const uint64_t *gear, uint64_t limit, uint64_t *hash);
+
+#endif
