@@ -12,6 +12,10 @@ package struct AddOutcome: Encodable, Sendable {
     package var logicalBytes: Int64
     package var newBytes: Int64
     package var storedBytes: Int64
+    /// Bytes that were recorded where they are and not copied.
+    package var inPlaceBytes: Int64
+    /// The files that were read, by path below `path`, if an explanation was asked for.
+    package var files: [AddedFile]?
     /// Whether the pointer said all this before.
     package var isUnchanged: Bool
     /// The files that git should know of: the pointer, and the `.gitignore` if it changed.
@@ -28,9 +32,11 @@ extension Workspace {
     ///   - path: inside the project; not tracked by git, and neither inside nor around another artifact's path.
     ///   - name: the artifact's name; by default the one that `path` has already, or else one made from its last part.
     ///   - source: where the content comes from, for the pointer.
+    ///   - isInPlace: leave the content in the workspace, with no second copy on this disk.
+    ///   - explains: report what became of each file.
     package func add(
         _ path: RelativePath, as name: ArtifactName? = nil, source: String? = nil,
-        progress: ProgressHandler? = nil
+        isInPlace: Bool = false, explains: Bool = false, progress: ProgressHandler? = nil
     ) async throws -> AddOutcome {
         guard FileSystem.exists(absolute(path)) else {
             throw MLOpsError(
@@ -44,7 +50,8 @@ extension Workspace {
         // Until the pointer names the content, a collection of garbage could take parts that were there before.
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
-        let report = try await store.add(path: absolute(path), options: AddOptions(progress: progress))
+        let options = AddOptions(isInPlace: isInPlace, explains: explains, progress: progress)
+        let report = try await store.add(path: absolute(path), options: options)
         let old = try pointer(of: artifact)
         let pointer = Pointer(artifact: artifact, path: path, content: report.root, source: source ?? old?.source)
         let isNew = try save(pointer)
@@ -52,8 +59,9 @@ extension Workspace {
         if git != nil, let file = try ignore(path: path, in: root) { changed.append(file) }
         return AddOutcome(
             artifact: artifact, path: path, content: report.root, logicalBytes: report.logicalByteCount,
-            newBytes: report.newByteCount, storedBytes: report.storedByteCount, isUnchanged: !isNew,
-            changedFiles: changed, collisions: report.collisions)
+            newBytes: report.newByteCount, storedBytes: report.storedByteCount, inPlaceBytes: report.inPlaceByteCount,
+            files: report.files, isUnchanged: !isNew, changedFiles: changed,
+            collisions: report.collisions)
     }
 
     /// The name to record `path` under, checked against every other pointer.

@@ -13,19 +13,24 @@ final class AddSession: Sendable {
         var failure: (any Error)?
         /// Manifests, segments and trees: written last, so that what is in a pack never names what is not.
         var details: [(key: ObjectKey, bytes: [UInt8])] = []
+        /// Files whose chunks stay where they are.
+        var left: [String: InPlaceFile] = [:]
     }
 
     let index: ContentIndex
     let packs: PackFolder
+    /// Whether the contents of files stay in the workspace.
+    let isInPlace: Bool
     private let state = Mutex(State())
     /// Flushing waits for the disk, so it has a thread of its own.
     private let flusher = DispatchQueue(label: "mlops.packs")
     /// Bounds the packs that wait to be flushed.
     private let slots = DispatchSemaphore(value: 3)
 
-    init(index: ContentIndex, packs: PackFolder) throws {
+    init(index: ContentIndex, packs: PackFolder, isInPlace: Bool = false) throws {
         self.index = index
         self.packs = packs
+        self.isInPlace = isInPlace
         try packs.prepare()
         try packs.removeLeftovers()
     }
@@ -34,7 +39,7 @@ final class AddSession: Sendable {
     func claim(_ keys: [ObjectKey]) throws -> [Bool] {
         var isMine = state.withLock { state in keys.map { state.claimed.insert($0).inserted } }
         let candidates = keys.indices.filter { isMine[$0] }
-        let isHere = try index.contains(candidates.map { keys[$0] })
+        let isHere = try index.contains(candidates.map { keys[$0] }, inPacksAlone: !isInPlace)
         for (candidate, isHere) in zip(candidates, isHere) where isHere { isMine[candidate] = false }
         return isMine
     }
@@ -43,6 +48,16 @@ final class AddSession: Sendable {
         state.withLock {
             $0.newByteCount += newBytes
             $0.newObjectCount += objects
+        }
+    }
+
+    /// Notes chunks that stay in the file at `place`.
+    ///
+    /// - Parameter chunks: their ids, starts after the place's offset, and lengths.
+    func leave(_ chunks: [(id: Digest, start: Int64, length: UInt32)], in place: FilePlace) {
+        let chunks = chunks.map { InPlaceChunk(id: $0.id, offset: place.offset + $0.start, length: $0.length) }
+        state.withLock { state in
+            state.left[place.path, default: InPlaceFile(place)].chunks += chunks
         }
     }
 
@@ -83,7 +98,9 @@ final class AddSession: Sendable {
     /// Writes what is left, data before details, and returns the packs, all of them on the disk.
     func close(_ writers: [PackWriter]) async throws -> AddOutcome {
         let open = writers.filter { !$0.isEmpty }
-        let details = state.withLock { $0.details }
+        let (details, left) = state.withLock { ($0.details, $0.left.values.sorted { $0.path < $1.path }) }
+        // Written before the manifests and listings that need what it tells of.
+        let record = left.isEmpty ? nil : (name: try index.inPlace.write(left), files: left)
         var last: PackWriter?
         if open.count == 1, state.withLock({ $0.finished.isEmpty }), details.count <= 1024 {
             // All of a small addition fits into one pack, which is there or not as a whole.
@@ -108,7 +125,8 @@ final class AddSession: Sendable {
         try await settle()
         return state.withLock { state in
             AddOutcome(
-                packs: state.finished, newByteCount: state.newByteCount, newObjectCount: state.newObjectCount,
+                packs: state.finished, inPlace: record,
+                newByteCount: state.newByteCount, newObjectCount: state.newObjectCount,
                 manifests: state.details.map(\.key).filter { $0.kind == .manifest })
         }
     }
@@ -117,6 +135,7 @@ final class AddSession: Sendable {
 /// What an addition wrote.
 struct AddOutcome: Sendable {
     var packs: [IndexedPack]
+    var inPlace: (name: String, files: [InPlaceFile])?
     var newByteCount: Int64
     var newObjectCount: Int
     var manifests: [ObjectKey]

@@ -5,7 +5,7 @@ internal import Glibc
 // @unchecked: each is used by one task at a time.
 final class AddWorker: @unchecked Sendable {
     let session: AddSession
-    private let compressor = Compressor()
+    private let compressors = CompressorTeam(jobs: 1)
     private let buffer = UnsafeMutableRawBufferPointer.allocate(
         byteCount: Int(StoreLimits.largeFile) + 4096, alignment: 4096)
     private(set) var writer: PackWriter?
@@ -14,104 +14,171 @@ final class AddWorker: @unchecked Sendable {
 
     deinit { buffer.deallocate() }
 
-    private struct Piece {
-        var key: ObjectKey
+    /// A file or link that lies in the buffer.
+    private struct Loaded {
+        var place: WorkspaceScan.Place
+        var status: FileStatus
+        var start: Int64
         var range: Range<Int>
     }
 
-    /// Reads, hashes and stores the files of one batch, all of which fit into the buffer together.
+    /// Reads, hashes and stores the files of one batch, as many at a time as fit into the buffer.
     func add(_ batch: [WorkspaceScan.Place], of scan: WorkspaceScan) throws -> [HashedFile] {
         var files: [HashedFile] = []
-        var pieces: [Piece] = []
+        files.reserveCapacity(batch.count)
+        var loaded: [Loaded] = []
         var used = 0
         for place in batch {
-            if scan.entry(place).kind == .symlink {
-                let start = StableRead.now()
-                let (target, status) = try scan.readLink(place)
-                let digest = Digest.of(target)
-                if used + target.count > buffer.count {
-                    try store(pieces)
-                    pieces = []
-                    used = 0
-                }
-                UnsafeMutableRawBufferPointer(rebasing: buffer[used...]).copyBytes(from: target)
-                pieces.append(Piece(key: ObjectKey(.chunk, digest), range: used..<used + target.count))
-                used += target.count
-                files.append(
-                    HashedFile(
-                        place: place, digest: digest, status: status,
-                        isRacy: StableRead.isRacy(status, hashedFrom: start)))
-                continue
-            }
             let start = StableRead.now()
-            let file = try scan.open(place)
-            let status = try StableRead.begin(file)
+            var size = Int(scan.entry(place).byteCount)
+            let target = scan.entry(place).kind == .symlink ? try scan.readLink(place) : nil
+            let file = target == nil ? try scan.open(place) : nil
+            let status = try target?.status ?? file.map { try StableRead.begin($0) }
+            guard let status else { continue }
             // The file may have grown since the folder was read.
-            guard status.size < Int64(buffer.count) else { throw StableRead.changed(file.path) }
-            if used + Int(status.size) + 1 > buffer.count {
-                try store(pieces)
-                pieces = []
+            size = Int(status.size)
+            guard size <= buffer.count else { throw StableRead.changed(scan.displayPath(place)) }
+            if used + size > buffer.count {
+                files += try store(loaded, of: scan)
+                loaded.removeAll(keepingCapacity: true)
                 used = 0
             }
-            // One byte more than expected, to see a file that grows.
-            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[used..<used + Int(status.size) + 1])
-            let count = try file.read(into: room, at: 0)
-            try StableRead.end(file, as: status, readCount: Int64(count))
-            let digest = try cut(used..<used + count, into: &pieces)
-            used += count
-            files.append(
-                HashedFile(
-                    place: place, digest: digest, status: status, isRacy: StableRead.isRacy(status, hashedFrom: start)))
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[used..<used + size])
+            if let target {
+                room.copyBytes(from: target.target)
+            } else if let file {
+                let count = try file.read(into: room, at: 0)
+                try StableRead.end(file, as: status, readCount: Int64(count))
+            }
+            loaded.append(Loaded(place: place, status: status, start: start, range: used..<used + size))
+            used += size
         }
-        try store(pieces)
-        return files
+        return files + (try store(loaded, of: scan))
     }
 
     /// Stores content that is in memory already.
     func add(_ bytes: [UInt8]) throws -> Digest {
         precondition(bytes.count <= buffer.count, "the content is larger than \(buffer.count) bytes")
         buffer.copyBytes(from: bytes)
-        var pieces: [Piece] = []
-        let digest = try cut(0..<bytes.count, into: &pieces)
-        try store(pieces)
+        let content = UnsafeRawBufferPointer(rebasing: buffer[..<bytes.count])
+        let digest = Digest.of(raw: content)
+        _ = try store([content], digests: [digest], places: [nil])
         return digest
     }
 
-    /// Cuts one file, the bytes `range` of the buffer, and returns its digest.
-    private func cut(_ range: Range<Int>, into pieces: inout [Piece]) throws -> Digest {
-        let bytes = UnsafeRawBufferPointer(rebasing: buffer[range])
-        if bytes.isEmpty { return emptyContent }
-        let digest = Digest.of(raw: bytes)
-        let lengths = Chunker.lengths(of: bytes)
-        if lengths.count == 1 {
-            pieces.append(Piece(key: ObjectKey(.chunk, digest), range: range))
-            return digest
+    private func store(_ loaded: [Loaded], of scan: WorkspaceScan) throws -> [HashedFile] {
+        let contents = loaded.map { UnsafeRawBufferPointer(rebasing: buffer[$0.range]) }
+        let digests = Digest.ofEach(contents)
+        let places = loaded.map { file in
+            // A link has no bytes of its own that could be read again as a file's.
+            !session.isInPlace || file.status.kind == .symlink
+                ? nil : FilePlace(path: scan.recordPath(file.place), offset: 0, status: file.status)
         }
-        var chunks: [FileManifest.Entry] = []
-        var start = range.lowerBound
-        for length in lengths {
-            let chunk = Digest.of(raw: UnsafeRawBufferPointer(rebasing: buffer[start..<start + length]))
-            pieces.append(Piece(key: ObjectKey(.chunk, chunk), range: start..<start + length))
-            chunks.append(FileManifest.Entry(chunk: chunk, byteCount: Int64(length)))
-            start += length
+        let tallies = try store(contents, digests: digests, places: places)
+        return loaded.indices.map { index in
+            let file = loaded[index]
+            return HashedFile(
+                place: file.place, digest: digests[index], status: file.status,
+                isRacy: StableRead.isRacy(file.status, hashedFrom: file.start), tally: tallies[index])
         }
-        try session.addManifest(of: digest, chunks: chunks)
-        return digest
     }
 
-    private func store(_ pieces: [Piece]) throws {
-        let isNew = try session.claim(pieces.map(\.key))
-        var byteCount: Int64 = 0
-        var objectCount = 0
-        for (piece, isNew) in zip(pieces, isNew) where isNew {
+    /// Stores whole files: cuts them, hashes the chunks, writes what is new.
+    private func store(
+        _ contents: [UnsafeRawBufferPointer], digests: [Digest], places: [FilePlace?]
+    ) throws -> [FileTally] {
+        var tallies = [FileTally](repeating: FileTally(), count: contents.count)
+        var singles: [Int] = []
+        for (index, content) in contents.enumerated() where !content.isEmpty {
+            let lengths = Chunker.lengths(of: content)
+            if lengths.count == 1 {
+                singles.append(index)
+                continue
+            }
+            try storeSingles(singles, contents, digests, places, &tallies)
+            singles.removeAll(keepingCapacity: true)
+            var start = 0
+            let slices = lengths.map { length in
+                defer { start += length }
+                return UnsafeRawBufferPointer(rebasing: content[start..<start + length])
+            }
+            let chunks = Digest.ofEach(slices)
+            let run = PieceRun(content, lengths: lengths.map { UInt32($0) }, digests: chunks)
+            let stored = try store(run, compressors: compressors, at: places[index])
+            for (length, stored) in zip(lengths, stored) { tallies[index].add(Int64(length), stored: stored) }
+            try session.addManifest(
+                of: digests[index],
+                chunks: zip(chunks, lengths).map { FileManifest.Entry(chunk: $0, byteCount: Int64($1)) })
+        }
+        try storeSingles(singles, contents, digests, places, &tallies)
+        return tallies
+    }
+
+    /// Stores files of one chunk; those that lie side by side in memory go together.
+    private func storeSingles(
+        _ files: [Int], _ contents: [UnsafeRawBufferPointer], _ digests: [Digest], _ places: [FilePlace?],
+        _ tallies: inout [FileTally]
+    ) throws {
+        var position = 0
+        while position < files.count {
+            var end = position + 1
+            while !session.isInPlace, end < files.count,
+                contents[files[end]].baseAddress
+                    == contents[files[end - 1]].baseAddress.map({ $0 + contents[files[end - 1]].count })
+            {
+                end += 1
+            }
+            let members = files[position..<end]
+            let byteCount = members.reduce(0) { $0 + contents[$1].count }
+            let bytes = UnsafeRawBufferPointer(start: contents[files[position]].baseAddress, count: byteCount)
+            let run = PieceRun(
+                bytes, lengths: members.map { UInt32(contents[$0].count) }, digests: members.map { digests[$0] })
+            let stored = try store(run, compressors: compressors, at: places[files[position]])
+            for (file, stored) in zip(members, stored) {
+                tallies[file].add(Int64(contents[file].count), stored: stored)
+            }
+            position = end
+        }
+    }
+
+    /// Stores the chunks of `run` that are not here; what each took, nil for those that are here.
+    ///
+    /// - Parameter place: where the first of the chunks lies in the workspace, all others behind it; used by additions in place.
+    func store(_ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?) throws -> [Int?] {
+        let isNew = try session.claim(run.keys)
+        let fresh = run.keys.indices.filter { isNew[$0] }
+        session.count(newBytes: fresh.reduce(0) { $0 + Int64(run.lengths[$1]) }, objects: fresh.count)
+        var stored = [Int?](repeating: nil, count: run.keys.count)
+        guard !fresh.isEmpty else { return stored }
+        if session.isInPlace, let place {
+            session.leave(fresh.map { (run.keys[$0].id, Int64(run.starts[$0]), run.lengths[$0]) }, in: place)
+            for index in fresh { stored[index] = 0 }
+            return stored
+        }
+        let frames = compressors.compress(fresh.map { run.slice($0) })
+        var position = 0
+        while position < fresh.count {
             let target = try openWriter()
-            try target.append(
-                piece.key, plain: UnsafeRawBufferPointer(rebasing: buffer[piece.range]), compressor: compressor)
-            byteCount += Int64(piece.range.count)
-            objectCount += 1
+            let index = fresh[position]
+            if let frame = frames[position] {
+                try frame.withUnsafeBytes {
+                    try target.append(
+                        key: run.keys[index], codec: .zstd, plainLength: Int(run.lengths[index]), stored: $0)
+                }
+                stored[index] = frame.count
+                position += 1
+            } else {
+                // Neighbours that stay as they are go with one write.
+                var end = position + 1
+                while end < fresh.count, frames[end] == nil, fresh[end] == fresh[end - 1] + 1 { end += 1 }
+                let range = index..<fresh[end - 1] + 1
+                try target.append(run, range)
+                for index in range { stored[index] = Int(run.lengths[index]) }
+                position = end
+            }
             try passOnIfFull()
         }
-        session.count(newBytes: byteCount, objects: objectCount)
+        return stored
     }
 
     /// The pack that is being written.

@@ -48,8 +48,16 @@ extension ContentIndex {
         }
     }
 
-    /// Which of the objects are here, in the order of `keys`.
-    func contains(_ keys: [ObjectKey]) throws -> [Bool] { try has(keys, table: "objects") }
+    /// Which of the objects are here, in packs or in files that were added in place, in the order of `keys`.
+    func contains(_ keys: [ObjectKey], inPacksAlone: Bool = false) throws -> [Bool] {
+        var isHere = try has(keys, table: "objects")
+        let absent = inPacksAlone ? [] : keys.indices.filter { !isHere[$0] && keys[$0].kind == .chunk }
+        guard !absent.isEmpty else { return isHere }
+        for (position, isInPlace) in zip(absent, try areInPlace(absent.map { keys[$0] })) {
+            isHere[position] = isInPlace
+        }
+        return isHere
+    }
 
     /// Of which trees and manifests it is known that nothing below them is missing.
     func isComplete(_ keys: [ObjectKey]) throws -> [Bool] { try has(keys, table: "complete") }
@@ -63,9 +71,13 @@ extension ContentIndex {
     }
 
     /// Takes in new packs, what is known to be complete, and what files look like, in one transaction.
-    func record(packs: [IndexedPack], complete: [ObjectKey], folders: [FolderUpdate]) throws {
-        guard !packs.isEmpty || !complete.isEmpty || !folders.isEmpty else { return }
+    func record(
+        packs: [IndexedPack], complete: [ObjectKey], folders: [FolderUpdate],
+        inPlace: (name: String, files: [InPlaceFile])? = nil
+    ) throws {
+        guard !packs.isEmpty || !complete.isEmpty || !folders.isEmpty || inPlace != nil else { return }
         try write { db in
+            if let inPlace { try ContentIndex.insert(inPlace.files, record: inPlace.name, db) }
             for pack in packs { try ContentIndex.insert(pack, db) }
             let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO complete VALUES (?)")
             for key in complete { try statement.execute(arguments: [key.data]) }

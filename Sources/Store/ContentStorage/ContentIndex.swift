@@ -20,15 +20,20 @@ struct ObjectLocation: Hashable, Sendable {
 /// folder cannot be written, it lives in memory. Packs that came or went behind its back are noticed when it is opened.
 final class ContentIndex: Sendable {
     /// Another number makes the file be thrown away and rebuilt.
-    private static let version = 2
+    private static let version = 3
 
     private let path: String
     private let packs: PackFolder
+    let inPlace: InPlaceFolder
+    /// What relative paths are below.
+    let project: String
     private let database = Mutex<DatabaseQueue?>(nil)
 
     init(path: String, packs: PackFolder) {
         self.path = path
         self.packs = packs
+        inPlace = InPlaceFolder(path: FileSystem.join(FileSystem.parent(of: packs.path), "inplace"))
+        project = FileSystem.parent(of: FileSystem.parent(of: path))
     }
 
     // MARK: Access
@@ -169,6 +174,7 @@ final class ContentIndex: Sendable {
                 CREATE TABLE complete (key BLOB PRIMARY KEY) WITHOUT ROWID;
                 PRAGMA user_version = \(version);
                 """)
+        try createInPlaceTables(db)
     }
 
     /// Notices packs that were added by a process that died before it could say so, or brought in by hand, and packs that
@@ -184,6 +190,7 @@ final class ContentIndex: Sendable {
         } else if !present.isSubset(of: indexed) {
             _ = try fill(queue, with: present.subtracting(indexed), fromScratch: false)
         }
+        try reconcileInPlace(queue)
     }
 
     /// Takes notice of packs that came or went since the index was opened.
@@ -231,7 +238,11 @@ final class ContentIndex: Sendable {
 
     /// Forgets all that is known of objects and reads it from the packs again.
     func rebuild() throws -> RebuildReport {
-        try perform { try fill($0, with: try packs.list(), fromScratch: true) }
+        try perform { queue in
+            var report = try fill(queue, with: try packs.list(), fromScratch: true)
+            report.unreadablePacks += try reloadInPlace(queue)
+            return report
+        }
     }
 
     /// Throws the file away.

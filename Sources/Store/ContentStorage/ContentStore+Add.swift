@@ -12,15 +12,16 @@ extension ContentStore {
         defer { withExtendedLifetime(lease) {} }
         let jobs = max(1, options.jobs)
         let scan = try await WorkspaceScan.make(of: root, index: index, jobs: jobs)
-        try forgetAbsent(in: scan)
-        let session = try AddSession(index: index, packs: packs)
+        try forgetAbsent(in: scan, inPacksAlone: !options.isInPlace)
+        let session = try AddSession(index: index, packs: packs, isInPlace: options.isInPlace)
         let unknown = scan.unknown
         try await scan.letAge(unknown)
         let total = unknown.reduce(0) { $0 + scan.entry($1).byteCount }
         let progress = ProgressCounter(options.progress, totalBytes: total, totalFiles: unknown.count)
         // A small addition ends up in one pack if one task does it.
         let workers = (0..<(total < StoreLimits.batch ? 1 : jobs)).map { _ in AddWorker(session: session) }
-        try await addFiles(unknown, of: scan, workers: workers, jobs: jobs, progress: progress)
+        let files = try await addFiles(
+            unknown, of: scan, workers: workers, explains: options.explains, progress: progress)
 
         var trees: [(digest: Digest, listing: [UInt8])] = []
         var collisions: [String] = []
@@ -31,20 +32,28 @@ extension ContentStore {
         try session.addTrees(trees)
         let outcome = try await session.close(workers.compactMap(\.writer))
         let content = scan.content
+        // What lies in the workspace can change at any time, so nothing is noted as complete for good.
+        let complete = options.isInPlace ? [] : outcome.manifests + completeTrees(of: scan, content)
         try index.record(
-            packs: outcome.packs, complete: outcome.manifests + completeTrees(of: scan, content), folders: scan.updates)
+            packs: outcome.packs, complete: complete, folders: scan.updates, inPlace: outcome.inPlace)
         noteUse(of: content, place: root.recordPath)
         return AddReport(
             root: content, logicalByteCount: content.byteCount, newByteCount: outcome.newByteCount,
             storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: unknown.count,
-            newObjectCount: outcome.newObjectCount, packCount: outcome.packs.count, collisions: collisions)
+            newObjectCount: outcome.newObjectCount, packCount: outcome.packs.count,
+            inPlaceByteCount: outcome.inPlace?.files.reduce(0) { $0 + $1.chunks.reduce(0) { $0 + Int64($1.length) } }
+                ?? 0,
+            files: options.explains ? files : nil, collisions: collisions)
     }
 
+    /// Stores files whose digests are not known, and notes the digests.
+    ///
+    /// - Returns: what became of each file, if `explains`.
     private func addFiles(
-        _ places: [WorkspaceScan.Place], of scan: WorkspaceScan, workers: [AddWorker], jobs: Int,
+        _ places: [WorkspaceScan.Place], of scan: WorkspaceScan, workers: [AddWorker], explains: Bool,
         progress: ProgressCounter
-    ) async throws {
-        guard let session = workers.first?.session else { return }
+    ) async throws -> [AddedFile] {
+        guard let session = workers.first?.session else { return [] }
         let (small, large) = scan.batches(places)
         let queue = WorkQueue(small)
         let hashed = try await mapConcurrently(workers, width: workers.count) { worker in
@@ -58,15 +67,21 @@ extension ContentStore {
             return files
         }
         for file in hashed.joined() { scan.note(file) }
+        var explained = explains ? hashed.joined().map { AddedFile($0, path: scan.path($0.place)) } : []
+        guard !large.isEmpty else { return explained }
+        let adder = LargeFileAdder(
+            session: session, scan: scan, progress: progress, worker: workers[0],
+            compressors: CompressorTeam(jobs: workers.count))
         for place in large {
-            let adder = LargeFileAdder(
-                session: session, scan: scan, jobs: jobs, progress: progress, worker: workers[0])
-            scan.note(try await adder.add(place))
+            let file = try adder.add(place)
+            scan.note(file)
+            if explains { explained.append(AddedFile(file, path: scan.path(file.place))) }
         }
+        return explained.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     }
 
     /// Marks files as unknown whose digest is remembered but whose content is not here.
-    private func forgetAbsent(in scan: WorkspaceScan) throws {
+    private func forgetAbsent(in scan: WorkspaceScan, inPacksAlone: Bool) throws {
         let recorded = scan.folders.map { $0.recorded?.digest }
         let digests = recorded.compactMap(\.self)
         let complete = try index.isComplete(digests.map { ObjectKey(scan.isFile ? .manifest : .tree, $0) })
@@ -78,7 +93,8 @@ extension ContentStore {
             let places = folder.entries.indices.filter {
                 folder.entries[$0].isKnown && folder.entries[$0].kind != .tree && folder.entries[$0].byteCount > 0
             }
-            let isHere = try holds(places.map { (folder.entries[$0].digest, folder.entries[$0].byteCount) })
+            let isHere = try holds(
+                places.map { (folder.entries[$0].digest, folder.entries[$0].byteCount) }, inPacksAlone: inPacksAlone)
             for (place, isHere) in zip(places, isHere) where !isHere { folder.entries[place].isKnown = false }
         }
     }

@@ -36,7 +36,8 @@ extension ContentStore {
     }
 
     private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String) throws {
-        let isHere = try holds(losses.map { ($0.digest, $0.byteCount) })
+        // What was added in place lies nowhere but in the file that would go.
+        let isHere = try holds(losses.map { ($0.digest, $0.byteCount) }, inPacksAlone: true)
         let lost = zip(losses, isHere).filter { !$0.1 || $0.0.isSpecial }.map(\.0.path)
         guard let first = lost.first else { return }
         let others = lost.count > 1 ? " and \(Format.count(lost.count - 1, "more file"))" : ""

@@ -92,7 +92,11 @@ private final class Collection {
             state.inventory = inventory
             return state
         }
-        var live = LiveObjects(store: store, inventory: inventory, isElsewhere: { _ in false })
+        // What was added in place lies in no pack, and is no business of a collection.
+        let index = store.index
+        var live = LiveObjects(store: store, inventory: inventory) { key in
+            try key.kind == .chunk && index.placesInWorkspace([key.id])[0] != nil
+        }
         for root in known where root.isKept && inventory.holdsTop(of: root.root) {
             try live.mark(root.root, name: root.name, mayLack: root.isPartial)
         }

@@ -70,8 +70,9 @@ extension ContentStore {
         let open = try file.open()
         let before = try open.status()
         async let checked: Void = ForeignCheck(file: file).check(open)
-        let adder = LargeFileAdder(session: session, scan: scan, jobs: jobs, progress: progress, worker: worker)
-        let hashed = try await adder.add(place)
+        let adder = LargeFileAdder(
+            session: session, scan: scan, progress: progress, worker: worker, compressors: CompressorTeam(jobs: jobs))
+        let hashed = try adder.add(place)
         try await checked
         guard try open.status() == before, hashed.status == before else { throw StableRead.changed(file.source) }
         if case .sha256(let expected) = file.checksum, expected != hashed.digest {

@@ -2,37 +2,43 @@ internal import Basics
 
 extension ContentStore {
     /// Which of some files, given as digest and size, are here whole.
-    func holds(_ files: [(digest: Digest, byteCount: Int64)]) throws -> [Bool] {
-        var isHere = try index.contains(files.map { ObjectKey(.chunk, $0.digest) })
+    ///
+    /// - Parameter inPacksAlone: whether what was left in the workspace does not count.
+    func holds(_ files: [(digest: Digest, byteCount: Int64)], inPacksAlone: Bool = false) throws -> [Bool] {
+        var isHere = try index.contains(files.map { ObjectKey(.chunk, $0.digest) }, inPacksAlone: inPacksAlone)
         for position in files.indices where files[position].digest == emptyContent { isHere[position] = true }
         let open = files.indices.filter { !isHere[$0] && files[$0].byteCount > ChunkSizes.standard.minimum }
         let complete = try index.isComplete(open.map { ObjectKey(.manifest, files[$0].digest) })
         for (position, isComplete) in zip(open, complete) {
-            isHere[position] = try isComplete || missingParts(ofFile: files[position].digest, byteCount: 0).isEmpty
+            isHere[position] =
+                try isComplete
+                || missingParts(ofFile: files[position].digest, byteCount: 0, inPacksAlone: inPacksAlone).isEmpty
         }
         return isHere
     }
 
     /// What of a file that is not a chunk itself is not here.
-    private func missingParts(ofFile digest: Digest, byteCount: Int64) throws -> [MissingContent] {
+    private func missingParts(
+        ofFile digest: Digest, byteCount: Int64, inPacksAlone: Bool = false
+    ) throws -> [MissingContent] {
         let key = ObjectKey(.manifest, digest)
         guard try index.contains([key])[0] else {
             return [MissingContent(candidates: ContentStore.candidates(digest, byteCount), byteCount: byteCount)]
         }
         let manifest = try manifest(digest)
-        var missing = try missingChunks(manifest.entries)
+        var missing = try missingChunks(manifest.entries, inPacksAlone)
         guard manifest.depth > 0 else { return missing }
         let absent = Set(missing.flatMap(\.candidates))
         for segment in manifest.entries where !absent.contains(ObjectKey(.chunk, segment.chunk)) {
             let bytes = try plain(ObjectKey(.chunk, segment.chunk))
-            missing += try missingChunks(try FileManifest.entries(ofSegment: bytes))
+            missing += try missingChunks(try FileManifest.entries(ofSegment: bytes), inPacksAlone)
         }
         return missing
     }
 
-    private func missingChunks(_ entries: [FileManifest.Entry]) throws -> [MissingContent] {
+    private func missingChunks(_ entries: [FileManifest.Entry], _ inPacksAlone: Bool) throws -> [MissingContent] {
         let keys = entries.map { ObjectKey(.chunk, $0.chunk) }
-        return zip(zip(keys, entries), try index.contains(keys)).filter { !$0.1 }.map {
+        return zip(zip(keys, entries), try index.contains(keys, inPacksAlone: inPacksAlone)).filter { !$0.1 }.map {
             MissingContent(candidates: [$0.0.0], byteCount: $0.0.1.byteCount)
         }
     }
@@ -101,7 +107,8 @@ extension ContentStore {
         if try index.isComplete([key])[0] { return true }
         let generation = try index.generation()
         guard try missing(below: [root]).isEmpty else { return false }
-        try? index.recordComplete(key, since: generation)
+        // Files that were added in place can change at any time, so nothing is noted for good.
+        if try !index.hasInPlace() { try? index.recordComplete(key, since: generation) }
         return true
     }
 

@@ -9,9 +9,15 @@ extension ContentStore {
         var keys: [ObjectKey] = []
         var seen: Set<ObjectKey> = []
         try collect(ContentStore.entry(root), into: &keys, &seen)
-        return try zip(keys, try index.locate(keys)).map { key, location in
-            guard let location else { throw ContentStore.missing(key) }
-            return StoredObject(key: key, storedLength: location.storedLength, plainLength: location.plainLength)
+        let locations = try index.locate(keys)
+        let places = try index.placesInWorkspace(zip(keys, locations).filter { $0.1 == nil }.map(\.0.id))
+        var next = places.makeIterator()
+        return try zip(keys, locations).map { key, location in
+            if let location {
+                return StoredObject(key: key, storedLength: location.storedLength, plainLength: location.plainLength)
+            }
+            guard key.kind == .chunk, let place = next.next() ?? nil else { throw ContentStore.missing(key) }
+            return StoredObject(key: key, storedLength: place.length, plainLength: place.length)
         }
     }
 
@@ -55,11 +61,11 @@ extension ContentStore {
         keys.append(ObjectKey(.manifest, digest))
     }
 
-    /// An object as it is stored, proven to be what its key says.
+    /// An object as it is stored, proven to be what its key says; one that was left in the workspace, as it would be stored.
     ///
-    /// - Throws: kind `.damaged` if it is missing or broken.
+    /// - Throws: kind `.damaged` if it is missing or broken, naming the file that has changed since it was added in place.
     package func frame(of key: ObjectKey) throws -> PackFrame {
-        try withLocation(of: key) { location in
+        try withLocation(of: key, inPlace: { packed(key, $0) }) { location in
             let frame = try storedFrame(key, at: location)
             _ = try frame.decoded()
             return frame
@@ -73,8 +79,11 @@ extension ContentStore {
         var rest: [ObjectKey] = []
         var byPack: [Digest: [ObjectKey]] = [:]
         for (key, location) in zip(wanted, locations) {
-            guard let location else { throw ContentStore.missing(key) }
-            byPack[location.pack, default: []].append(key)
+            if let location {
+                byPack[location.pack, default: []].append(key)
+            } else {
+                rest.append(key)
+            }
         }
         var packs: [LocalPack] = []
         for (digest, members) in byPack.sorted(by: { $0.key < $1.key }) {

@@ -20,7 +20,7 @@ extension ContentStore {
         }
         var report = VerificationReport()
         report.repairedIndex = try repairIndex(from: checks.map(\.1))
-        var damaged: [ObjectKey: (pack: Digest, problem: String)] = [:]
+        var damaged: [ObjectKey: (pack: Digest?, problem: String)] = [:]
         var wholePacks: [(pack: Digest, problem: String, keys: Set<ObjectKey>)] = []
         for (pack, check) in checks {
             report.packCount += 1
@@ -35,9 +35,13 @@ extension ContentStore {
                 }
             }
         }
+        // Old versions may have been left in files that hold other versions now: that hurts whoever still needs them.
+        for (key, problem) in try verifyInPlace() where damaged[key] == nil { damaged[key] = (nil, problem) }
         var finder = HurtFinder(store: self, watched: Set(damaged.keys).union(wholePacks.flatMap(\.keys)))
         for (name, root) in roots { finder.follow(name, root) }
-        report.damages = finder.damages(damaged: damaged, wholePacks: wholePacks)
+        report.damages = finder.damages(damaged: damaged, wholePacks: wholePacks).filter { damage in
+            damage.pack != nil || !damage.hurts.isEmpty
+        }
         return report
     }
 
@@ -205,7 +209,7 @@ private struct HurtFinder {
     }
 
     func damages(
-        damaged: [ObjectKey: (pack: Digest, problem: String)],
+        damaged: [ObjectKey: (pack: Digest?, problem: String)],
         wholePacks: [(pack: Digest, problem: String, keys: Set<ObjectKey>)]
     ) -> [VerificationReport.Damage] {
         var damages: [VerificationReport.Damage] = []
@@ -218,7 +222,7 @@ private struct HurtFinder {
                     files: Array(Set(hurt.flatMap(\.files)).sorted().prefix(HurtFinder.fileLimit))))
         }
         for (key, (pack, problem)) in damaged.sorted(by: { $0.key < $1.key }) {
-            damages.append(damage(key, pack: pack.description, problem))
+            damages.append(damage(key, pack: pack?.description, problem))
         }
         for (key, problem) in missing.sorted(by: { $0.key < $1.key }) where damaged[key] == nil {
             damages.append(damage(key, pack: nil, problem))

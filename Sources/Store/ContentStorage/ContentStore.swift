@@ -14,6 +14,8 @@ package final class ContentStore: Sendable {
     /// Open packs, few enough for any limit on open files.
     private let openPacks = Mutex<[Digest: OpenFile]>([:])
     let heldLease = Mutex(HeldLease())
+    /// For chunks that leave the workspace without having been in a pack.
+    private let spareCompressors = Mutex<[Compressor]>([])
 
     /// The store below `folder`, which is made on the first write; opening costs nothing.
     package init(folder: String) throws {
@@ -113,9 +115,16 @@ package final class ContentStore: Sendable {
     }
 
     /// `body` with the object's place; when that fails because the index was wrong, the index is rebuilt and `body` tried
-    /// once more.
-    func withLocation<Result>(of key: ObjectKey, _ body: (ObjectLocation) throws -> Result) throws -> Result {
-        guard let location = try index.locate([key])[0] else { throw ContentStore.missing(key) }
+    /// once more. A chunk that was left in the workspace is given to `inPlace` instead, proven.
+    func withLocation<Result>(
+        of key: ObjectKey, inPlace: ([UInt8]) throws -> Result, _ body: (ObjectLocation) throws -> Result
+    ) throws -> Result {
+        guard let location = try index.locate([key])[0] else {
+            guard key.kind == .chunk, let place = try index.placesInWorkspace([key.id])[0] else {
+                throw ContentStore.missing(key)
+            }
+            return try inPlace(try read(key, inPlace: place))
+        }
         do {
             return try body(location)
         } catch let error as MLOpsError where error.kind == .damaged {
@@ -148,7 +157,17 @@ package final class ContentStore: Sendable {
 
     /// The proven plain bytes of an object.
     func plain(_ key: ObjectKey) throws -> [UInt8] {
-        try withLocation(of: key) { try storedFrame(key, at: $0).decoded() }
+        try withLocation(of: key, inPlace: { $0 }) { try storedFrame(key, at: $0).decoded() }
+    }
+
+    /// `plain` as a pack would have it.
+    func packed(_ key: ObjectKey, _ plain: [UInt8]) -> PackFrame {
+        let compressor = spareCompressors.withLock { $0.popLast() } ?? Compressor()
+        defer { spareCompressors.withLock { $0.append(compressor) } }
+        guard let stored = plain.withUnsafeBytes({ compressor.compress($0) }) else {
+            return PackFrame(key: key, codec: .raw, plainLength: plain.count, stored: plain)
+        }
+        return PackFrame(key: key, codec: .zstd, plainLength: plain.count, stored: stored)
     }
 
     static func missing(_ key: ObjectKey) -> MLOpsError {

@@ -1,160 +1,162 @@
 internal import Basics
+internal import Dispatch
+internal import Synchronization
 
-/// Puts one large file into packs, block after block, on all processors: while one block is hashed as a part of the file,
-/// its chunks are hashed for themselves, and the chunks of the block before are written.
+/// Puts one large file into packs, block after block, in three steps that go on side by side: reading and cutting; hashing
+/// the file and its chunks at once, while both are in the cache; compressing and writing.
 struct LargeFileAdder {
     let session: AddSession
     let scan: WorkspaceScan
-    let jobs: Int
     let progress: ProgressCounter
     let worker: AddWorker
+    let compressors: CompressorTeam
 
-    /// Memory for one block, and the rest of the block before in front of it.
-    // @unchecked: filled while nobody else looks at it, then only read until its chunks are written.
-    private final class Block: @unchecked Sendable {
-        static let capacity = StoreLimits.block + ChunkSizes.standard.maximum
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
-        /// The bytes that are filled.
-        var count = 0
-        /// Where the bytes start that the block before did not have.
-        var freshStart = 0
-
-        deinit { memory.deallocate() }
-
-        func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[range]) }
-    }
-
-    /// A chunk ready to be written.
-    private struct Frame: Sendable {
-        var key: ObjectKey
-        var range: Range<Int>
-        /// nil: stored as it is in the block.
-        var compressed: [UInt8]?
-    }
-
-    func add(_ place: WorkspaceScan.Place) async throws -> HashedFile {
+    func add(_ place: WorkspaceScan.Place) throws -> HashedFile {
         let start = StableRead.now()
         let file = try scan.open(place)
         let status = try StableRead.begin(file)
-        var hasher = DigestHasher()
-        var chunks: [FileManifest.Entry] = []
-        var offset: Int64 = 0
-        // One is filled and hashed while another is written, and the third is filled next.
-        let blocks = [Block(), Block(), Block()]
-        var turn = 0
-        var carried: (block: Block, range: Range<Int>)?
-        var writing: Task<Void, any Error>?
-        do {
-            while true {
-                try Task.checkCancellation()
-                let block = blocks[turn % blocks.count]
-                turn += 1
-                let count = try fill(block, after: carried, from: file, at: offset)
-                offset += Int64(count)
-                guard offset <= status.size else { throw StableRead.changed(file.path) }
-                let isFinal = count < StoreLimits.block
-                async let hashed = LargeFileAdder.update(hasher, with: block)
-                let ranges = cut(block, isFinal: isFinal)
-                let keys = try await keys(of: ranges, in: block)
-                hasher = await hashed
-                chunks += zip(keys, ranges).map { FileManifest.Entry(chunk: $0.id, byteCount: Int64($1.count)) }
-                let frames = try await frames(keys, ranges, in: block)
-                try await writing?.value
-                writing = write(frames, of: block)
-                progress.add(bytes: Int64(count), files: 0)
-                if isFinal { break }
-                carried = (block, (ranges.last?.upperBound ?? 0)..<block.count)
-            }
-            try await writing?.value
-        } catch {
-            _ = await writing?.result
-            throw error
-        }
-        try StableRead.end(file, as: status, readCount: offset)
-        let digest = hasher.finalize()
-        try session.addManifest(of: digest, chunks: chunks)
+        let pipeline = Pipeline(adder: self, source: scan.recordPath(place), status: status)
+        try pipeline.run(file)
+        let outcome = try pipeline.finish()
+        try StableRead.end(file, as: status, readCount: outcome.byteCount)
+        try session.addManifest(of: outcome.digest, chunks: outcome.chunks)
         progress.add(bytes: 0, files: 1)
         return HashedFile(
-            place: place, digest: digest, status: status, isRacy: StableRead.isRacy(status, hashedFrom: start))
+            place: place, digest: outcome.digest, status: status,
+            isRacy: StableRead.isRacy(status, hashedFrom: start), tally: outcome.tally)
     }
+}
 
-    /// Reads the next block behind what the block before could not cut; the count of bytes read.
-    private func fill(
-        _ block: Block, after carried: (block: Block, range: Range<Int>)?, from file: OpenFile, at offset: Int64
-    ) throws -> Int {
-        block.freshStart = carried?.range.count ?? 0
-        if let carried { block.memory.copyBytes(from: carried.block.slice(carried.range)) }
-        let room = UnsafeMutableRawBufferPointer(
-            rebasing: block.memory[block.freshStart..<block.freshStart + StoreLimits.block])
-        let count = try file.read(into: room, at: offset)
-        block.count = block.freshStart + count
-        return count
-    }
+/// Memory for one block of a large file: what the block before could not cut, then what was read.
+// @unchecked: filled while nobody else looks at it, then only read until its chunks are written.
+private final class Block: @unchecked Sendable {
+    static let capacity = StoreLimits.block + ChunkSizes.standard.maximum
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
+    /// The bytes that are filled.
+    var count = 0
+    /// Where the bytes start that the block before did not have.
+    var freshStart = 0
+    /// The place in the file of the first byte.
+    var offset: Int64 = 0
+    /// Of the chunks that start at the first byte and follow each other.
+    var lengths: [UInt32] = []
+    var digests: [Digest] = []
 
-    private static func update(_ hasher: DigestHasher, with block: Block) async -> DigestHasher {
-        var hasher = hasher
-        hasher.update(block.slice(block.freshStart..<block.count))
-        return hasher
-    }
+    deinit { memory.deallocate() }
 
-    /// The chunks whose ends are known.
-    private func cut(_ block: Block, isFinal: Bool) -> [Range<Int>] {
-        var ranges: [Range<Int>] = []
+    func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[range]) }
+
+    /// Finds the chunks whose ends are known; the rest is for the next block.
+    func cut(isFinal: Bool) -> Range<Int> {
+        lengths.removeAll(keepingCapacity: true)
         var start = 0
-        while start < block.count,
-            let length = Chunker.firstChunk(of: block.slice(start..<block.count), isFinal: isFinal)
-        {
-            ranges.append(start..<start + length)
+        while start < count, let length = Chunker.firstChunk(of: slice(start..<count), isFinal: isFinal) {
+            lengths.append(UInt32(length))
             start += length
         }
-        return ranges
+        return start..<count
+    }
+}
+
+/// The steps that one file goes through.
+// @unchecked: what the queues use is used by one queue alone, or after all are done.
+private final class Pipeline: @unchecked Sendable {
+    private static let blockCount = 6
+
+    private let adder: LargeFileAdder
+    private let source: String
+    private let status: FileStatus
+    private let blocks = (0..<blockCount).map { _ in Block() }
+    private let free = DispatchSemaphore(value: blockCount)
+    private let hashing = DispatchQueue(label: "mlops.add.hash")
+    private let writing = DispatchQueue(label: "mlops.add.write")
+    private let failure = Mutex<(any Error)?>(nil)
+    private var byteCount: Int64 = 0
+    /// The hashing queue's.
+    private var hasher = DigestHasher()
+    /// The writing queue's.
+    private var chunks: [FileManifest.Entry] = []
+    private var tally = FileTally()
+
+    init(adder: LargeFileAdder, source: String, status: FileStatus) {
+        self.adder = adder
+        self.source = source
+        self.status = status
     }
 
-    private func keys(of ranges: [Range<Int>], in block: Block) async throws -> [ObjectKey] {
-        try await inSlices(ranges) { slice in
-            slice.map { ObjectKey(.chunk, Digest.of(raw: block.slice($0))) }
-        }
+    deinit {
+        // Blocks are freed with this object, and a semaphore must end as it began.
+        for _ in blocks { free.signal() }
     }
 
-    /// The chunks that the store lacks, compressed where that pays.
-    private func frames(_ keys: [ObjectKey], _ ranges: [Range<Int>], in block: Block) async throws -> [Frame] {
-        let isNew = try session.claim(keys)
-        let wanted = zip(zip(keys, ranges), isNew).filter(\.1).map {
-            Frame(key: $0.0.0, range: $0.0.1, compressed: nil)
+    /// Reads the file to its end, or to the first failure.
+    func run(_ file: OpenFile) throws {
+        defer {
+            hashing.sync {}
+            writing.sync {}
         }
-        session.count(newBytes: wanted.reduce(0) { $0 + Int64($1.range.count) }, objects: wanted.count)
-        return try await inSlices(wanted) { slice in
-            let compressor = Compressor()
-            return slice.map {
-                var frame = $0
-                frame.compressed = compressor.compress(block.slice(frame.range))
-                return frame
+        var turn = 0
+        var carried: UnsafeRawBufferPointer?
+        while failure.withLock({ $0 }) == nil {
+            try Task.checkCancellation()
+            free.wait()
+            let block = blocks[turn % blocks.count]
+            turn += 1
+            let isFinal: Bool
+            do {
+                isFinal = try fill(block, after: carried, from: file)
+            } catch {
+                free.signal()
+                throw error
             }
-        }
-    }
-
-    private func inSlices<Item: Sendable, Output: Sendable>(
-        _ items: [Item], _ work: @escaping @Sendable (ArraySlice<Item>) -> [Output]
-    ) async throws -> [Output] {
-        let length = max(1, (items.count + jobs - 1) / jobs)
-        let slices = stride(from: 0, to: items.count, by: length).map { items[$0..<min($0 + length, items.count)] }
-        return try await mapConcurrently(slices, width: jobs) { work($0) }.flatMap { $0 }
-    }
-
-    private func write(_ frames: [Frame], of block: Block) -> Task<Void, any Error> {
-        Task { [worker] in
-            for frame in frames {
-                let writer = try worker.openWriter()
-                if let compressed = frame.compressed {
-                    try compressed.withUnsafeBytes {
-                        try writer.append(key: frame.key, codec: .zstd, plainLength: frame.range.count, stored: $0)
-                    }
-                } else {
-                    try writer.append(
-                        key: frame.key, codec: .raw, plainLength: frame.range.count, stored: block.slice(frame.range))
+            let rest = block.cut(isFinal: isFinal)
+            carried = block.slice(rest)
+            hashing.async { [self] in
+                let fresh = block.slice(block.freshStart..<block.count)
+                block.digests = hasher.update(fresh, pieces: block.slice(0..<block.count), lengths: block.lengths)
+                writing.async { [self] in
+                    defer { free.signal() }
+                    write(block)
                 }
-                try worker.passOnIfFull()
             }
+            if isFinal { return }
         }
+    }
+
+    /// Reads the next block behind what the block before could not cut; whether it is the last.
+    private func fill(_ block: Block, after carried: UnsafeRawBufferPointer?, from file: OpenFile) throws -> Bool {
+        block.freshStart = carried?.count ?? 0
+        block.offset = byteCount - Int64(block.freshStart)
+        if let carried { block.memory.copyBytes(from: carried) }
+        let room = UnsafeMutableRawBufferPointer(
+            rebasing: block.memory[block.freshStart..<block.freshStart + StoreLimits.block])
+        let count = try file.read(into: room, at: byteCount)
+        block.count = block.freshStart + count
+        byteCount += Int64(count)
+        guard byteCount <= status.size else { throw StableRead.changed(file.path) }
+        return count < StoreLimits.block
+    }
+
+    private func write(_ block: Block) {
+        guard failure.withLock({ $0 }) == nil else { return }
+        do {
+            let pieces = PieceRun(block.slice(0..<block.count), lengths: block.lengths, digests: block.digests)
+            let stored = try adder.worker.store(
+                pieces, compressors: adder.compressors,
+                at: FilePlace(path: source, offset: block.offset, status: status))
+            for (digest, length) in zip(block.digests, block.lengths) {
+                chunks.append(FileManifest.Entry(chunk: digest, byteCount: Int64(length)))
+            }
+            for (length, stored) in zip(block.lengths, stored) { tally.add(Int64(length), stored: stored) }
+            adder.progress.add(bytes: Int64(block.count - block.freshStart), files: 0)
+        } catch {
+            failure.withLock { $0 = $0 ?? error }
+        }
+    }
+
+    /// What the file is, once `run` is done.
+    func finish() throws -> (digest: Digest, chunks: [FileManifest.Entry], byteCount: Int64, tally: FileTally) {
+        if let failure = failure.withLock({ $0 }) { throw failure }
+        return (hasher.finalize(), chunks, byteCount, tally)
     }
 }

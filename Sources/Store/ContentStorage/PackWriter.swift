@@ -66,8 +66,25 @@ package final class PackWriter: @unchecked Sendable {
             PackEntry(
                 key: key, offset: byteCount, storedLength: stored.count, plainLength: plainLength, codec: codec,
                 check: check))
-        if buffer.count + stored.count > PackWriter.bufferLength { try flush() }
-        if stored.count >= PackWriter.bufferLength / 2 {
+        try append(stored)
+    }
+
+    /// Appends the chunks in `range` as they are; many go from where they lie to the file, without a copy between.
+    func append(_ run: PieceRun, _ range: Range<Int>) throws {
+        var offset = byteCount
+        for index in range {
+            let length = Int(run.lengths[index])
+            entries.append(
+                PackEntry(key: run.keys[index], offset: offset, storedLength: length, plainLength: length, codec: .raw))
+            offset += Int64(length)
+        }
+        try append(run.slice(range))
+    }
+
+    private func append(_ stored: UnsafeRawBufferPointer) throws {
+        let isLong = stored.count >= PackWriter.bufferLength / 2
+        if isLong || buffer.count + stored.count > PackWriter.bufferLength { try flush() }
+        if isLong {
             try write(stored)
         } else {
             buffer.append(contentsOf: stored)

@@ -20,11 +20,41 @@ package typealias ProgressHandler = @Sendable (TransferProgress) -> Void
 package struct AddOptions: Sendable {
     /// How many files are worked on at a time.
     package var jobs: Int
+    /// Record where the chunks of files lie, and leave them there.
+    package var isInPlace: Bool
+    /// Report what became of each file.
+    package var explains: Bool
     package var progress: ProgressHandler?
 
-    package init(jobs: Int = defaultJobs, progress: ProgressHandler? = nil) {
+    package init(
+        jobs: Int = defaultJobs, isInPlace: Bool = false, explains: Bool = false, progress: ProgressHandler? = nil
+    ) {
         self.jobs = jobs
+        self.isInPlace = isInPlace
+        self.explains = explains
         self.progress = progress
+    }
+}
+
+/// What an addition did with one file that it read, in bytes.
+package struct AddedFile: Encodable, Sendable, Hashable {
+    /// Below the root; `""` when the root is the file.
+    package var path: String
+    package var logicalByteCount: Int64
+    /// Of chunks that the store did not hold.
+    package var newByteCount: Int64
+    /// What these take in packs.
+    package var storedByteCount: Int64
+    package var chunkCount: Int
+    package var newChunkCount: Int
+
+    init(_ file: HashedFile, path: String) {
+        self.path = path
+        logicalByteCount = file.status.size
+        newByteCount = file.tally.newByteCount
+        storedByteCount = file.tally.storedByteCount
+        chunkCount = file.tally.chunkCount
+        newChunkCount = file.tally.newChunkCount
     }
 }
 
@@ -41,6 +71,10 @@ package struct AddReport: Encodable, Sendable {
     package var hashedFileCount: Int
     package var newObjectCount: Int
     package var packCount: Int
+    /// The bytes that were left in the workspace.
+    package var inPlaceByteCount: Int64 = 0
+    /// The files that were read, by path, if they were asked for.
+    package var files: [AddedFile]?
     /// Names in changed folders that differ only in case or in how an accent is spelled, as sentences.
     package var collisions: [String] = []
 }

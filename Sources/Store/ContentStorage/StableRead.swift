@@ -147,5 +147,5 @@ enum StoreLimits {
     /// The bytes of small files that one task takes at a time.
     static let batch: Int64 = 4 << 20
     /// The bytes of a large file that are read at a time.
-    static let block = 8 << 20
+    static let block = 2 << 20
 }

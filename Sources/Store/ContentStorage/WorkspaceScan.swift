@@ -208,6 +208,13 @@ final class WorkspaceScan: @unchecked Sendable {
             digest: summary.digest, kind: .tree, byteCount: summary.byteCount, fileCount: summary.fileCount)
     }
 
+    /// The path of a file as the stat cache has it.
+    func recordPath(_ place: Place) -> String {
+        isFile
+            ? root.recordPath
+            : FileSystem.join(recordKey(folders[place.folder]), folders[place.folder].name(place.entry))
+    }
+
     private func recordKey(_ folder: ScannedFolder) -> String {
         folder.path.isEmpty ? root.recordPath : FileSystem.join(root.recordPath, folder.path)
     }
@@ -229,4 +236,6 @@ struct HashedFile: Sendable {
     var digest: Digest
     var status: FileStatus
     var isRacy: Bool
+    /// What an addition did with it.
+    var tally = FileTally()
 }

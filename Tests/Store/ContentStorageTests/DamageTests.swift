@@ -18,18 +18,18 @@ import Testing
         let entries = try PackReader.readFooter(at: pack)
         #expect(Set(entries.map(\.codec)) == [.raw, .zstd], "both kinds of frames are tried")
         for bit in 0..<good.count * 8 {
-            try StoreFolder.flip(pack, at: bit / 8, mask: 1 << UInt8(bit % 8))
+            try StoreFolder.flipInPlace(pack, bit: bit)
             // A pack as a whole or an object in it: either way the data set is named.
             let report = try await project.store.verify(roots: [("datasets/x", root)])
-            #expect(report.hurtRoots == ["datasets/x"], "bit \(bit) of byte \(bit / 8) of \(good.count)")
+            #expect(report.hurtRoots == ["datasets/x"], "bit \(bit % 8) of byte \(bit / 8) of \(good.count)")
             // Whoever reads the object meets it too, though the index knows nothing of it.
             for entry in entries
             where (entry.offset..<entry.offset + Int64(entry.storedLength)).contains(Int64(bit / 8)) {
                 #expect(throws: MLOpsError.self, "bit \(bit % 8) of byte \(bit / 8)") {
-                    try project.reopened().frame(of: entry.key)
+                    try project.store.frame(of: entry.key)
                 }
             }
-            try StoreFolder.overwrite(pack, with: good)
+            try StoreFolder.flipInPlace(pack, bit: bit)
         }
         #expect(try await project.reopened().verify(roots: [("datasets/x", root)]).isClean)
     }

@@ -22,6 +22,35 @@ import Testing
         #expect(lengths.dropLast().allSatisfy { (16 << 10...256 << 10).contains($0) })
     }
 
+    @Test func cutsFallWhereThePlainRuleCuts() {
+        for count in [16_385, 16_400, 70_001, 300_007, 999_999] {
+            let bytes = StoreFolder.noise(count, seed: UInt64(count))
+            var (hash, cut) = (UInt64(0), min(count, 256 << 10))
+            for position in (16 << 10)..<cut {
+                hash = (hash << 1) &+ Chunker.gear[Int(bytes[position])]
+                if hash < 1 << (position < 64 << 10 ? 46 : 50) {
+                    cut = position + 1
+                    break
+                }
+            }
+            #expect(bytes.withUnsafeBytes { Chunker.firstChunk(of: $0, isFinal: true) } == cut)
+        }
+    }
+
+    @Test func whatLooksRandomIsNotCompressed() throws {
+        for count in [1024, 5000, 60_000] {
+            #expect(!StoreFolder.noise(count, seed: 3).withUnsafeBytes { Compressor.isWorthTrying($0) })
+            let text = Array(String(repeating: "some,text,", count: count / 10).utf8)
+            #expect(text.withUnsafeBytes { Compressor.isWorthTrying($0) })
+            // Random bytes that come again within the sample.
+            let block = StoreFolder.noise(512, seed: 4)
+            let repeated = (0..<count / 512 + 1).flatMap { _ in block }
+            if count > 2000 { #expect(repeated.withUnsafeBytes { Compressor.isWorthTrying($0) }) }
+        }
+        let floats = (0..<4000).map { Float($0) * 0.37 - 500 }
+        #expect(floats.withUnsafeBytes { Compressor.isWorthTrying($0) })
+    }
+
     @Test func cutsDoNotDependOnHowTheBytesArrive() {
         let bytes = StoreFolder.noise(2_000_000, seed: 7)
         let expected = bytes.withUnsafeBytes { Chunker.lengths(of: $0) }

@@ -79,6 +79,19 @@ struct StoreFolder {
         try overwrite(path, with: bytes)
     }
 
+    /// Changes one bit of the very file that the store may have open.
+    static func flipInPlace(_ path: String, bit: Int) throws {
+        chmod(path, 0o644)
+        let file = open(path, O_RDWR)
+        defer { close(file) }
+        var byte: UInt8 = 0
+        let isRead = pread(file, &byte, 1, off_t(bit / 8)) == 1
+        byte ^= 1 << UInt8(bit % 8)
+        guard isRead, pwrite(file, &byte, 1, off_t(bit / 8)) == 1 else {
+            throw MLOpsError.system("change", path, errno: errno)
+        }
+    }
+
     static func overwrite(_ path: String, with bytes: [UInt8]) throws {
         try FileSystem.removeFile(path)
         try OpenFile(creating: path, mode: 0o644).write(bytes)
