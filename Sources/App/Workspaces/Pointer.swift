@@ -160,7 +160,10 @@ extension Workspace {
     package func save(_ pointer: Pointer) throws -> Bool {
         let path = absolute(pointer.ownPath)
         let text = pointer.text
-        if try FileStatus.of(path)?.kind == .file, try FileSystem.readText(path) == text { return false }
+        if try FileStatus.of(path)?.kind == .file, try FileSystem.readText(path) == text {
+            try FileSystem.synchronize(path)
+            return false
+        }
         try FileSystem.replace(pointer.ownPath, below: root, with: Array(text.utf8))
         return true
     }

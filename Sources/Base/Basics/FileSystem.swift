@@ -35,15 +35,25 @@ package enum FileSystem {
     /// Replaces `path` by `bytes` as `replace` does, but without waiting for the disk: for caches, whose readers take a broken
     /// file for a missing one.
     package static func replaceUnflushed(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws {
-        let temporary = temporaryPath(beside: path)
+        let file = try makeTemporary(beside: path, mode: mode)
         do {
-            let file = try OpenFile(creating: temporary, mode: mode)
             try file.write(bytes)
-            try rename(temporary, to: path)
+            try rename(file.path, to: path)
         } catch {
-            unlink(temporary)
+            unlink(file.path)
             throw error
         }
+    }
+
+    /// A temporary in the folder of `path`, from which those of dead processes are removed first.
+    private static func makeTemporary(beside path: String, mode: UInt32 = 0o600) throws -> OpenFile {
+        TemporaryFile.removeAbandonedOnce(in: parent(of: path))
+        return try TemporaryFile.create(beside: path, mode: mode)
+    }
+
+    private static func setMode(of file: OpenFile, to mode: UInt32) throws {
+        try Failpoint.reach("file.chmod")
+        if fchmod(file.descriptor, mode) != 0 { throw MLOpsError.system("set the mode of", file.path, errno: errno) }
     }
 
     /// Creates `path` with `bytes`, all or nothing, unless it exists.
@@ -55,19 +65,12 @@ package enum FileSystem {
 
     @discardableResult
     private static func place(_ bytes: [UInt8], at path: String, mode: UInt32, exclusively: Bool) throws -> Bool {
-        let temporary = temporaryPath(beside: path)
+        let file = try makeTemporary(beside: path)
+        let temporary = file.path
         do {
-            let file = try OpenFile(creating: temporary, mode: 0o600)
             try file.write(bytes)
-            if fchmod(file.descriptor, mode) != 0 {
-                throw MLOpsError.system("set the mode of", temporary, errno: errno)
-            }
+            try setMode(of: file, to: mode)
             try file.synchronize()
-        } catch {
-            unlink(temporary)
-            throw error
-        }
-        do {
             if exclusively {
                 defer { unlink(temporary) }
                 try Failpoint.reach("file.link")
@@ -89,18 +92,16 @@ package enum FileSystem {
     /// Copies the file at `path` to `destination`, all or nothing, sharing its blocks where the file system can.
     package static func copy(_ path: String, to destination: String, mode: UInt32 = 0o644) throws {
         let source = try OpenFile(reading: path)
-        let temporary = temporaryPath(beside: destination)
+        let target = try makeTemporary(beside: destination)
         do {
-            let target = try OpenFile(creating: temporary, mode: 0o600)
+            try Failpoint.reach("file.copy")
             if mlops_clone_file(source.descriptor, target.descriptor) != 0 { try copyBytes(of: source, to: target) }
-            if fchmod(target.descriptor, mode) != 0 {
-                throw MLOpsError.system("set the mode of", temporary, errno: errno)
-            }
+            try setMode(of: target, to: mode)
             try target.synchronize()
-            try rename(temporary, to: destination)
+            try rename(target.path, to: destination)
             try synchronizeDirectory(parent(of: destination))
         } catch {
-            unlink(temporary)
+            unlink(target.path)
             throw error
         }
     }
@@ -123,24 +124,25 @@ package enum FileSystem {
         if Glibc.rename(path, destination) != 0 { throw MLOpsError.system("rename to", destination, errno: errno) }
     }
 
-    /// A name for a temporary file in the folder of `path`: hidden, random, and told by its ending.
-    package static func temporaryPath(beside path: String) -> String {
-        let random = String(UInt64.random(in: .min ... .max), radix: 36)
-        return join(parent(of: path), ".\(random).mlops-tmp")
-    }
-
     /// Flushes the entries of a folder, so that what was renamed into it stays after a power cut.
     package static func synchronizeDirectory(_ path: String) throws {
         try Failpoint.reach("directory.fsync")
         let descriptor = mlops_open(path, O_RDONLY | O_DIRECTORY, 0)
         if descriptor < 0 { throw MLOpsError.system("open", path, errno: errno) }
         defer { close(descriptor) }
-        if fsync(descriptor) != 0 { throw MLOpsError.system("flush", path, errno: errno) }
+        try OpenFile.flush(descriptor, path)
     }
 
-    /// Makes `path` and the folders above it; fine if they exist.
+    /// Flushes a file that was found, and its entry, which may have been written by a process that died before it could.
+    package static func synchronize(_ path: String) throws {
+        try OpenFile(reading: path).synchronize()
+        try synchronizeDirectory(parent(of: path))
+    }
+
+    /// Makes `path` and the folders above it, each flushed into the one above it; fine if they exist.
     package static func createDirectories(_ path: String, mode: UInt32 = 0o755) throws {
-        if mkdir(path, mode) == 0 { return }
+        try Failpoint.reach("directory.create")
+        if mkdir(path, mode) == 0 { return try synchronizeDirectory(parent(of: path)) }
         switch errno {
         case EEXIST:
             // A link to a folder is as good as a folder here.
@@ -153,6 +155,7 @@ package enum FileSystem {
             guard above != path else { throw MLOpsError.system("create", path, errno: ENOENT) }
             try createDirectories(above, mode: mode)
             if mkdir(path, mode) != 0, errno != EEXIST { throw MLOpsError.system("create", path, errno: errno) }
+            try synchronizeDirectory(above)
         default: throw MLOpsError.system("create", path, errno: errno)
         }
     }
@@ -190,6 +193,7 @@ package enum FileSystem {
 
     /// Removes the file at `path`; fine if there is none.
     package static func removeFile(_ path: String) throws {
+        try Failpoint.reach("file.remove")
         if unlink(path) != 0, errno != ENOENT { throw MLOpsError.system("remove", path, errno: errno) }
     }
 

@@ -21,6 +21,7 @@ package final class OpenFile: Sendable {
 
     /// Creates `path`, which must not exist, for reading and writing.
     package convenience init(creating path: String, mode: UInt32 = 0o600) throws {
+        try Failpoint.reach("file.create")
         let descriptor = mlops_open(path, O_RDWR | O_CREAT | O_EXCL, mode)
         if descriptor < 0 { throw MLOpsError.system("create", path, errno: errno) }
         self.init(descriptor: descriptor, path: path)
@@ -68,7 +69,7 @@ package final class OpenFile: Sendable {
 
     /// Writes all of `bytes` at the file's position; a short write is continued.
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
-        try Failpoint.reach("file.write")
+        try Failpoint.reach("file.write", writing: bytes, to: self)
         var total = 0
         while total < bytes.count {
             let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total)
@@ -95,7 +96,14 @@ package final class OpenFile: Sendable {
     /// same file; throw the file away.
     package func synchronize() throws {
         try Failpoint.reach("file.fsync")
-        if fsync(descriptor) != 0 { throw MLOpsError.system("flush", path, errno: errno) }
+        try OpenFile.flush(descriptor, path)
+    }
+
+    /// `fsync`. A signal that interrupts it leaves all as it was, so that alone is tried again.
+    static func flush(_ descriptor: Int32, _ path: String) throws {
+        while fsync(descriptor) != 0 {
+            if errno != EINTR { throw MLOpsError.system("flush", path, errno: errno) }
+        }
     }
 }
 

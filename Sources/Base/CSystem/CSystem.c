@@ -22,7 +22,10 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) 
     how.flags = (uint64_t)(flags | O_CLOEXEC);
     how.mode = (flags & O_CREAT) ? mode : 0;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    int file;
+    do file = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    while (file < 0 && errno == EINTR);
+    return file;
 }
 
 int mlops_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
@@ -34,13 +37,16 @@ void mlops_start_writeback(int file, int64_t offset, int64_t length) {
 int mlops_sync_file_system(int file) { return syncfs(file); }
 
 int mlops_open_nameless(int directory, mode_t mode) {
-    return openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    return mlops_openat(directory, ".", O_TMPFILE | O_RDWR, mode);
 }
 
-int mlops_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
+int mlops_open(const char *path, int flags, mode_t mode) { return mlops_openat(AT_FDCWD, path, flags, mode); }
 
 int mlops_openat(int directory, const char *path, int flags, mode_t mode) {
-    return openat(directory, path, flags | O_CLOEXEC, mode);
+    int file;
+    do file = openat(directory, path, flags | O_CLOEXEC, mode);
+    while (file < 0 && errno == EINTR);
+    return file;
 }
 
 int mlops_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

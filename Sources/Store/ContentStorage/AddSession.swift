@@ -32,7 +32,6 @@ final class AddSession: Sendable {
         self.packs = packs
         self.isInPlace = isInPlace
         try packs.prepare()
-        try packs.removeLeftovers()
     }
 
     /// Which of the objects this caller must store: not in the store, and taken on by nobody else.

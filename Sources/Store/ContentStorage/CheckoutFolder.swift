@@ -39,12 +39,14 @@ final class CheckoutFolder: Sendable {
 
     func makeFolder(_ path: String) throws {
         try withParent(path) { folder, name in
+            try Failpoint.reach("checkout.folder")
             if mkdirat(folder, name, 0o777) != 0, errno != EEXIST { throw failure("create", path) }
         }
     }
 
     func remove(_ path: String) throws {
         try withParent(path) { folder, name in
+            try Failpoint.reach("checkout.remove")
             if unlinkat(folder, name, 0) != 0, errno != ENOENT { throw failure("remove", path) }
         }
     }
@@ -52,6 +54,7 @@ final class CheckoutFolder: Sendable {
     /// Removes a folder; one that somebody has put files into meanwhile stays.
     func removeFolder(_ path: String) throws {
         try withParent(path) { folder, name in
+            try Failpoint.reach("checkout.remove")
             if unlinkat(folder, name, AT_REMOVEDIR) != 0, errno != ENOENT, errno != ENOTEMPTY, errno != EEXIST {
                 throw failure("remove", path)
             }
@@ -66,6 +69,7 @@ final class CheckoutFolder: Sendable {
             let old = try file.status().permissions
             // Whoever may read may execute, as after git's checkout.
             let new = isExecutable ? old | (old & 0o444) >> 2 : old & ~0o111
+            try Failpoint.reach("checkout.chmod")
             if fchmod(descriptor, new) != 0 { throw failure("set the mode of", path) }
         }
     }
@@ -104,14 +108,18 @@ final class FilePlacer {
         try body(file)
         let source = "/proc/self/fd/\(descriptor)"
         if write.replaces {
-            let temporary = FileSystem.temporaryPath(beside: "x")
-            let hidden = FileSystem.name(of: temporary)
+            let hidden = TemporaryFile.name()
+            _ = TemporaryFile.hold(descriptor)
+            try Failpoint.reach("checkout.hide")
             guard linkat(AT_FDCWD, source, parent.descriptor, hidden, AT_SYMLINK_FOLLOW) == 0 else {
                 throw MLOpsError.system("create", display, errno: errno)
             }
             try rename(hidden, to: name, in: parent, display: display)
-        } else if linkat(AT_FDCWD, source, parent.descriptor, name, AT_SYMLINK_FOLLOW) != 0 {
-            throw appeared(display, errno)
+        } else {
+            try Failpoint.reach("checkout.link")
+            if linkat(AT_FDCWD, source, parent.descriptor, name, AT_SYMLINK_FOLLOW) != 0 {
+                throw appeared(display, errno)
+            }
         }
         return try file.status()
     }
@@ -120,11 +128,14 @@ final class FilePlacer {
     private func placeNamed(
         _ write: CheckoutPlan.Write, mode: mode_t, in parent: OpenFile, name: String, _ body: (OpenFile) throws -> Void
     ) throws -> FileStatus {
-        let hidden = FileSystem.name(of: FileSystem.temporaryPath(beside: "x"))
+        let hidden = TemporaryFile.name()
         let display = FileSystem.join(parent.path, name)
         let descriptor = mlops_openat(parent.descriptor, hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
         if descriptor < 0 { throw MLOpsError.system("create", display, errno: errno) }
         let file = OpenFile(descriptor: descriptor, path: display)
+        guard TemporaryFile.hold(descriptor) else {
+            return try placeNamed(write, mode: mode, in: parent, name: name, body)
+        }
         do {
             try body(file)
         } catch {
@@ -135,6 +146,7 @@ final class FilePlacer {
             try rename(hidden, to: name, in: parent, display: display)
         } else {
             defer { unlinkat(parent.descriptor, hidden, 0) }
+            try Failpoint.reach("checkout.link")
             if linkat(parent.descriptor, hidden, parent.descriptor, name, 0) != 0 { throw appeared(display, errno) }
         }
         return try file.status()
@@ -149,7 +161,8 @@ final class FilePlacer {
             throw MLOpsError(.damaged, "`\(display)` is a link without a usable target", hint: healingHint)
         }
         let text = target.map { CChar(bitPattern: $0) } + [0]
-        let hidden = write.replaces ? FileSystem.name(of: FileSystem.temporaryPath(beside: "x")) : name
+        let hidden = write.replaces ? TemporaryFile.name() : name
+        try Failpoint.reach("checkout.symlink")
         if symlinkat(text, parent.descriptor, hidden) != 0 { throw appeared(display, errno) }
         if write.replaces { try rename(hidden, to: name, in: parent, display: display) }
         return try FileStatus.of(name, in: parent.descriptor)

@@ -205,6 +205,7 @@ final class ContentIndex: Sendable {
     ) throws -> RebuildReport {
         var report = RebuildReport()
         var found: [IndexedPack] = []
+        try packs.synchronize(digests)
         for digest in digests.sorted() {
             let path = packs.path(of: digest)
             do {

@@ -27,12 +27,24 @@ extension ContentStore {
         }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: options.selection)
         if !options.force { try refuseLosses(plan.losses, at: path) }
+        removeAbandoned(at: absolute, scan)
         try await carry(out: plan, root: root, path: path, options: options)
         report.writtenFileCount = plan.writes.count + plan.modes.count
         report.writtenByteCount = plan.writes.reduce(0) { $0 + $1.byteCount }
         report.removedFileCount = plan.extra.count + plan.blocking.count
         report.unchangedFileCount = plan.unchangedFileCount
         return report
+    }
+
+    /// Removes what checkouts that were killed have left behind.
+    private func removeAbandoned(at path: String, _ scan: WorkspaceScan?) {
+        let root = scan?.root.directory.path ?? FileSystem.parent(of: path)
+        if scan?.isFile ?? true { return TemporaryFile.removeAbandoned(in: root) }
+        for folder in scan?.folders ?? [] {
+            for name in folder.leftovers {
+                TemporaryFile.removeIfAbandoned(FileSystem.join(FileSystem.join(root, folder.path), name))
+            }
+        }
     }
 
     private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String) throws {
@@ -103,6 +115,7 @@ extension ContentStore {
     private func makeFolder(_ absolute: String) throws -> OpenFile {
         if FileSystem.isDirectory(absolute) { return try openFolder(absolute, displayPath: absolute) }
         let parent = try makeFolder(FileSystem.parent(of: absolute))
+        try Failpoint.reach("checkout.folder")
         if mkdirat(parent.descriptor, FileSystem.name(of: absolute), 0o777) != 0, errno != EEXIST {
             throw MLOpsError.system("create", absolute, errno: errno)
         }

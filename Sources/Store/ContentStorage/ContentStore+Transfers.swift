@@ -137,6 +137,7 @@ extension ContentStore {
                 throw MLOpsError(.damaged, "pack `\(digest)` holds other objects than its index says")
             }
             let file = try OpenFile(reading: temporaryPath)
+            try Failpoint.reach("pull.chmod")
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", temporaryPath, errno: errno)
             }

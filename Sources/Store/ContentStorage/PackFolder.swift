@@ -1,5 +1,4 @@
 internal import Basics
-internal import Glibc
 
 /// The packs on the disk: `<folder>/ab/<digest>.pack`.
 struct PackFolder: Sendable {
@@ -10,25 +9,16 @@ struct PackFolder: Sendable {
         return FileSystem.join(path, "\(hex.prefix(2))/\(hex).pack")
     }
 
-    /// Makes the folder and those above it.
+    /// Makes the folder and those above it, and removes what dead processes left in it.
     func prepare() throws {
         if !FileSystem.isDirectory(path) { try FileSystem.createDirectories(path) }
+        TemporaryFile.removeAbandonedOnce(in: path)
     }
 
-    /// Removes temporaries whose process is dead: writers hold a lock, and what others download grows.
+    /// Removes temporaries whose process is dead; how many they were.
     @discardableResult
-    func removeLeftovers(olderThan age: Duration = .seconds(600)) throws -> Int {
-        var count = 0
-        let oldest = StableRead.now() - Int64(age.seconds * 1e9)
-        for name in try FileSystem.list(path) where name.hasSuffix(".mlops-tmp") {
-            let temporary = FileSystem.join(path, name)
-            guard let status = try FileStatus.of(temporary), status.modificationNanoseconds < oldest,
-                let file = try? OpenFile(reading: temporary), flock(file.descriptor, LOCK_EX | LOCK_NB) == 0
-            else { continue }
-            try FileSystem.removeFile(temporary)
-            count += 1
-        }
-        return count
+    func removeLeftovers() -> Int {
+        TemporaryFile.removeAbandoned(in: path)
     }
 
     /// The digests that name the packs here.
@@ -44,15 +34,24 @@ struct PackFolder: Sendable {
         return packs
     }
 
+    /// Flushes the entries of packs that were found here: their writer may have died before it did, and whoever sees a pack
+    /// in the index counts on it.
+    func synchronize(_ packs: Set<Digest>) throws {
+        for group in Set(packs.map { FileSystem.parent(of: path(of: $0)) }) where FileSystem.isDirectory(group) {
+            try FileSystem.synchronizeDirectory(group)
+        }
+        if !packs.isEmpty { try FileSystem.synchronizeDirectory(path) }
+    }
+
     /// Gives a finished pack its name: rename, then flush the folders, so that it stays after a power cut.
     func install(temporary: String, as digest: Digest) throws {
         let destination = path(of: digest)
         let group = FileSystem.parent(of: destination)
-        let isNewGroup = !FileSystem.isDirectory(group)
-        if isNewGroup { try FileSystem.createDirectories(group) }
+        if !FileSystem.isDirectory(group) { try FileSystem.createDirectories(group) }
         try Failpoint.reach("pack.rename")
         try FileSystem.rename(temporary, to: destination)
         try FileSystem.synchronizeDirectory(group)
-        if isNewGroup { try FileSystem.synchronizeDirectory(path) }
+        // The group may have been made by a process that died before it could flush this.
+        try FileSystem.synchronizeDirectory(path)
     }
 }

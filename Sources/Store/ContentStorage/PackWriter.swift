@@ -37,9 +37,7 @@ package final class PackWriter: @unchecked Sendable {
     package init(folder: String, hashesFile: Bool = false) throws {
         hasher = hashesFile ? DigestHasher() : nil
         try Failpoint.reach("pack.create")
-        file = try OpenFile(creating: FileSystem.temporaryPath(beside: FileSystem.join(folder, "pack")), mode: 0o600)
-        // Held until the process lets go of the file, so that others can tell a temporary in use from one left behind.
-        _ = flock(file.descriptor, LOCK_EX | LOCK_NB)
+        file = try TemporaryFile.create(beside: FileSystem.join(folder, "pack"))
         buffer.reserveCapacity(PackWriter.bufferLength)
         buffer += PackFormat.header
     }
@@ -114,6 +112,7 @@ package final class PackWriter: @unchecked Sendable {
         do {
             buffer += ending.bytes
             try flush()
+            try Failpoint.reach("pack.chmod")
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", file.path, errno: errno)
             }

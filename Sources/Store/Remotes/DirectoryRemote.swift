@@ -47,11 +47,13 @@ package struct DirectoryRemote: Remote {
     package func upload(file path: String, to key: String, digest: Digest, progress: ByteProgress?) async throws {
         let destination = try preparedPath(of: key)
         let source = try OpenFile(reading: path)
-        let temporary = FileSystem.temporaryPath(beside: destination)
+        try Failpoint.reach("remote.create")
+        let target = try TemporaryFile.create(beside: destination)
+        let temporary = target.path
         do {
-            let target = try OpenFile(creating: temporary)
             let found = try await copy(source, to: target, progress: progress)
             guard found == digest else { throw localDamage(path, expected: digest) }
+            try Failpoint.reach("remote.chmod")
             if fchmod(target.descriptor, 0o644) != 0 {
                 throw MLOpsError.system("set the mode of", temporary, errno: errno)
             }
@@ -136,16 +138,18 @@ extension DirectoryRemote {
     private func preparedPath(of key: String) throws -> String {
         try RemoteKey.check(key)
         let path = FileSystem.join(folder, key)
-        try createDurably(FileSystem.parent(of: path))
+        try FileSystem.createDirectories(FileSystem.parent(of: path))
+        removeAbandoned(beside: key)
         return path
     }
 
-    private func createDurably(_ path: String) throws {
-        if FileSystem.isDirectory(path) { return }
-        let above = FileSystem.parent(of: path)
-        if above != path { try createDurably(above) }
-        try FileSystem.createDirectories(path)
-        try FileSystem.synchronizeDirectory(above)
+    /// Removes what dead writers of this machine left beside `key`; packs end up in a folder that their content chooses, so
+    /// all of those are looked at.
+    private func removeAbandoned(beside key: String) {
+        TemporaryFile.removeAbandonedOnce(in: FileSystem.parent(of: FileSystem.join(folder, key)))
+        let packs = FileSystem.join(folder, "packs")
+        guard key.hasPrefix("packs/"), let groups = try? FileSystem.list(packs) else { return }
+        for group in groups { TemporaryFile.removeAbandonedOnce(in: FileSystem.join(packs, group)) }
     }
 
     /// Copies all of `source`; the digest of what was copied.

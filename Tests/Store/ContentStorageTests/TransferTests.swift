@@ -44,7 +44,7 @@ import Testing
             packs: packs.map { PackIndexFile.Pack(digest: $0.digest, byteCount: $0.byteCount, entries: $0.entries) })
         #expect(try PackIndexFile.decode(index.encode(), subject: "x") == index)
         for pack in packs {
-            let temporary = FileSystem.temporaryPath(beside: FileSystem.join(try target.store.packsFolder(), "x"))
+            let temporary = TemporaryFile.path(beside: FileSystem.join(try target.store.packsFolder(), "x"))
             try FileSystem.replace(temporary, with: try FileSystem.read(pack.path))
             try target.store.install(packAt: temporary, digest: pack.digest, entries: pack.entries)
         }
@@ -62,7 +62,7 @@ import Testing
         let target = try StoreFolder()
         var bytes = try FileSystem.read(pack.path)
         bytes[bytes.count / 2] ^= 4
-        let temporary = FileSystem.temporaryPath(beside: FileSystem.join(try target.store.packsFolder(), "x"))
+        let temporary = TemporaryFile.path(beside: FileSystem.join(try target.store.packsFolder(), "x"))
         try FileSystem.replace(temporary, with: bytes)
         #expect(throws: MLOpsError.self) {
             try target.store.install(packAt: temporary, digest: pack.digest, entries: pack.entries)

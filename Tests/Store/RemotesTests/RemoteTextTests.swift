@@ -81,6 +81,6 @@ import Testing
 
     @Test func sharesNoFolderNameWithItsTemporaryFiles() {
         #expect(RemoteKey.fault(in: "packs/ab/" + String(repeating: "0", count: 64) + ".pack") == nil)
-        #expect(RemoteKey.fault(in: FileSystem.temporaryPath(beside: "packs/x")) != nil)
+        #expect(RemoteKey.fault(in: TemporaryFile.path(beside: "packs/x")) != nil)
     }
 }

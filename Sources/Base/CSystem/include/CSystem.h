@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// System calls that Swift cannot reach: variadic, missing from Glibc's module map, or macros.
+// System calls that Swift cannot reach: variadic, missing from Glibc's module map, or macros. Those that open a file start
+// again when a signal interrupts them.
 
 /// `openat2(2)` with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS: a descriptor, or -1 with errno.
 int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);

@@ -109,7 +109,9 @@ extension Transfer {
     private func fetchWhole(_ pack: PackIndexFile.Pack, meter: ProgressMeter) async throws {
         let key = packKey(pack.digest)
         try await namingPack(key) {
-            let path = FileSystem.temporaryPath(beside: FileSystem.join(try store.packsFolder(), "pack"))
+            // Held open until the pack has its name, so that nobody takes it for garbage.
+            let temporary = try TemporaryFile.create(beside: FileSystem.join(try store.packsFolder(), "pack"))
+            let path = temporary.path
             defer { try? FileSystem.removeFile(path) }
             try Failpoint.reach("pull.pack")
             try await remote.download(key, to: path) { meter.add(bytes: $0) }

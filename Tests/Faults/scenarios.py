@@ -1,0 +1,260 @@
+"""The commands that are put to the proof, each in a small project in which something is at stake."""
+
+import os
+import pathlib
+import random
+import shutil
+
+from harness import REMOTE_CONFIG, RemoteVersion, Version, copy, must, run
+
+LARGE = 700_000
+POINTER = "registry/datasets/data.yaml"
+
+
+def write_data(folder, seed):
+    """A folder with nested files, an empty one, a link, a program, a large file; versions share most of their bytes."""
+    source = random.Random(1)
+    change = random.Random(seed)
+    folder = pathlib.Path(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "a.txt").write_bytes(source.randbytes(3000))
+    (folder / "b.txt").write_bytes(change.randbytes(4000))
+    (folder / "deep/c.csv").write_text("".join(f"{n},{n * seed}\n" for n in range(2000)))
+    (folder / "deep/er/empty").write_bytes(b"")
+    (folder / f"deep/er/only-{seed}").write_bytes(change.randbytes(100))
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    os.symlink("../a.txt", folder / "deep/link")
+    large = bytearray(source.randbytes(LARGE))
+    large[LARGE // 2:LARGE // 2] = change.randbytes(50)
+    (folder / "large.bin").write_bytes(large)
+
+
+def make_repo(path):
+    path.mkdir(parents=True)
+    must(["init"], path)
+    return path
+
+
+class Scenario:
+    """A command, the state it starts from, and what must hold before and after."""
+
+    name = ""
+    command = []
+    where = "repo"
+    #: Whether a pointer names content that is not in the store before the command has run.
+    lacks = False
+
+    def prepare(self, folder):
+        """Makes the starting state in `folder`."""
+
+    def __init__(self, folder):
+        self.template = folder / "template"
+        self.template.mkdir(parents=True)
+        self.old, self.new = [], []
+        self.prepare(self.template)
+        # What the command makes of it undisturbed.
+        done = copy(self.template, folder / "done")
+        must(self.command, done / self.where)
+        self.outcome(done)
+        shutil.rmtree(done)
+
+    def outcome(self, done):
+        """Notes the new versions from the finished state `done`."""
+
+    def checks_after(self, case):
+        """Further checks when the command has succeeded."""
+
+    def projects(self, case):
+        return [case / name for name in ("repo", "clone") if (case / name / "registry").exists()]
+
+
+class AddFirst(Scenario):
+    name, command = "add, first version", ["add", "data"]
+
+    def prepare(self, folder):
+        write_data(make_repo(folder / "repo") / "data", 1)
+
+    def outcome(self, done):
+        self.new = [Version(done / "repo", "data", POINTER)]
+
+
+class AddSecond(Scenario):
+    name, command = "add, second version", ["add", "data"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        self.old = [Version(repo, "data", POINTER)]
+        write_data(repo / "data", 2)
+
+    def outcome(self, done):
+        self.new = [Version(done / "repo", "data", POINTER)]
+
+
+class AddFile(Scenario):
+    name, command = "add, one large file", ["add", "big.bin"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        source = random.Random(5)
+        (repo / "big.bin").write_bytes(source.randbytes(9_000_000))
+        must(["add", "big.bin"], repo)
+        self.old = [Version(repo, "big.bin", "registry/datasets/big.yaml")]
+        with open(repo / "big.bin", "r+b") as file:
+            file.seek(4_000_000)
+            file.write(source.randbytes(300))
+
+    def outcome(self, done):
+        self.new = [Version(done / "repo", "big.bin", "registry/datasets/big.yaml")]
+
+
+class Push(Scenario):
+    name, command = "push", ["push"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        (repo / "registry/config.yaml").write_text(REMOTE_CONFIG)
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        must(["push"], repo)
+        self.old = [RemoteVersion(repo, "data", POINTER)]
+        write_data(repo / "data", 2)
+        must(["add", "data"], repo)
+        self.old += [Version(repo, "data", POINTER)]
+        self.pushed = RemoteVersion(repo, "data", POINTER)
+
+    def outcome(self, done):
+        self.new = [self.pushed]
+
+
+class PushFirst(Push):
+    name = "push, first"
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        (repo / "registry/config.yaml").write_text(REMOTE_CONFIG)
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        self.old = [Version(repo, "data", POINTER)]
+        self.pushed = RemoteVersion(repo, "data", POINTER)
+
+
+class Pull(Scenario):
+    name, command, where, lacks = "pull", ["pull"], "clone", True
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        (repo / "registry/config.yaml").write_text(REMOTE_CONFIG)
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        must(["push"], repo)
+        clone = make_repo(folder / "clone")
+        (clone / "registry/config.yaml").write_text(REMOTE_CONFIG)
+        (clone / "registry/datasets").mkdir()
+        shutil.copy(repo / POINTER, clone / POINTER)
+        must(["pull"], clone)
+        self.old = [Version(clone, "data", POINTER)]
+        write_data(repo / "data", 2)
+        must(["add", "data"], repo)
+        must(["push"], repo)
+        self.old += [RemoteVersion(repo, "data", POINTER)]
+        shutil.copy(repo / POINTER, clone / POINTER)
+
+    def outcome(self, done):
+        self.new = [Version(done / "clone", "data", POINTER)]
+
+    def checks_after(self, case):
+        self.new[0].check_workspace(case)
+
+
+class PullFirst(Pull):
+    name = "pull, first"
+
+    def prepare(self, folder):
+        super().prepare(folder)
+        shutil.rmtree(folder / "clone/.mlops")
+        shutil.rmtree(folder / "clone/data")
+        (folder / "clone/.mlops").mkdir()
+        self.old = self.old[1:]
+
+
+class Checkout(Scenario):
+    name, command = "checkout", ["checkout"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        self.old = [Version(repo, "data", POINTER)]
+        write_data(repo / "data", 2)
+        must(["add", "data"], repo)
+        self.old += [Version(repo, "data", POINTER)]
+        (repo / POINTER).write_text(self.old[0].text)
+
+    def outcome(self, done):
+        self.new = [Version(done / "repo", "data", POINTER)]
+
+    def checks_after(self, case):
+        self.new[0].check_workspace(case)
+
+
+class RegistryPush(Scenario):
+    name, command = "registry push", ["registry", "push", "datasets/data"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        (repo / "registry/config.yaml").write_text(REMOTE_CONFIG)
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        must(["registry", "push", "datasets/data"], repo)
+        self.old = [RemoteVersion(repo, "data", POINTER)]
+        write_data(repo / "data", 2)
+        must(["add", "data"], repo)
+        self.old += [Version(repo, "data", POINTER)]
+        self.pushed = RemoteVersion(repo, "data", POINTER)
+
+    def outcome(self, done):
+        self.new = [self.pushed]
+
+    def checks_after(self, case):
+        from harness import Fault
+        for project in self.projects(case):
+            shown = run(["registry", "list", "--json"], project)
+            if shown.returncode != 0 or '"versions":2' not in shown.stdout.replace(" ", ""):
+                if "@v2" not in run(["registry", "log", "datasets/data"], project).stdout:
+                    raise Fault(f"the second version is not in the registry: {shown.stdout}{shown.stderr}")
+        events = sorted(os.listdir(case / "remote/events/datasets/data"))
+        if events != [f"{n}.json" for n in range(1, len(events) + 1)]:
+            raise Fault(f"the remote's events have a gap: {events}")
+
+
+class Fsck(Scenario):
+    name, command = "fsck --rebuild-index", ["fsck", "--rebuild-index"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+        write_data(repo / "data", 1)
+        must(["add", "data"], repo)
+        self.old = [Version(repo, "data", POINTER)]
+
+
+class RemoteAdd(Scenario):
+    name, command = "remote add", ["remote", "add", "origin", "../remote"]
+
+    def prepare(self, folder):
+        make_repo(folder / "repo")
+
+
+def check_workspace(self, case):
+    from harness import Fault, snapshot
+    if snapshot(case / os.path.basename(self.repo) / self.path) != self.files:
+        raise Fault("the workspace does not hold the version")
+
+
+Version.check_workspace = check_workspace
+
+ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, Fsck, RemoteAdd]
