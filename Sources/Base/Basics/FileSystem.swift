@@ -72,11 +72,12 @@ package enum FileSystem {
             try setMode(of: file, to: mode)
             try file.synchronize()
             if exclusively {
-                defer { unlink(temporary) }
                 try Failpoint.reach("file.link")
-                if link(temporary, path) != 0 {
-                    if errno == EEXIST { return false }
-                    throw MLOpsError.system("create", path, errno: errno)
+                if mlops_rename_exclusively(temporary, path) != 0 {
+                    let failure = errno
+                    unlink(temporary)
+                    if failure == EEXIST { return false }
+                    throw MLOpsError.system("create", path, errno: failure)
                 }
             } else {
                 try rename(temporary, to: path)

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -29,6 +30,14 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) 
 }
 
 int mlops_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
+
+int mlops_rename_exclusively(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
+    if (link(from, to) != 0) return -1;
+    (void)unlink(from);
+    return 0;
+}
 
 void mlops_start_writeback(int file, int64_t offset, int64_t length) {
     (void)sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);

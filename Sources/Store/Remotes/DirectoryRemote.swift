@@ -146,6 +146,7 @@ extension DirectoryRemote {
     /// Removes what dead writers of this machine left beside `key`; packs end up in a folder that their content chooses, so
     /// all of those are looked at.
     private func removeAbandoned(beside key: String) {
+        TemporaryFile.removeAbandonedOnce(in: folder)
         TemporaryFile.removeAbandonedOnce(in: FileSystem.parent(of: FileSystem.join(folder, key)))
         let packs = FileSystem.join(folder, "packs")
         guard key.hasPrefix("packs/"), let groups = try? FileSystem.list(packs) else { return }

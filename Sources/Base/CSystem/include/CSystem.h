@@ -14,6 +14,10 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);
 /// `ioctl(to, FICLONE, from)`: 0, or -1 with errno.
 int mlops_clone_file(int from, int to);
 
+/// Renames `from` to `to` unless that exists: 0, or -1 with errno, EEXIST if it does. Where the file system cannot, a second
+/// link is made and the first one removed.
+int mlops_rename_exclusively(const char *from, const char *to);
+
 /// Asks the kernel to start writing `length` bytes from `offset` to the disk, without waiting; advice, so no result.
 void mlops_start_writeback(int file, int64_t offset, int64_t length);
 
