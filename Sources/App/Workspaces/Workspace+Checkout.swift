@@ -22,6 +22,10 @@ extension Workspace {
     ) async throws -> [CheckoutOutcome] {
         let parts = try wantedParts(names, extent)
         // All or nothing as far as can be told before: nothing is touched while something is missing.
+        if try parts.contains(where: { try !isStored($0) }) {
+            // The index may be wrong where it says that something is missing.
+            _ = try await store.rebuildIndex()
+        }
         for part in parts where try !isStored(part) {
             let pointer = part.pointer
             let hint =

@@ -13,6 +13,12 @@ extension ContentStore {
     package func checkout(
         _ root: ContentRoot, to path: String, options: CheckoutOptions = CheckoutOptions()
     ) async throws -> CheckoutReport {
+        try await withTrueIndex { try await checkoutOnce(root, to: path, options: options) }
+    }
+
+    private func checkoutOnce(
+        _ root: ContentRoot, to path: String, options: CheckoutOptions
+    ) async throws -> CheckoutReport {
         let absolute = FileSystem.absolute(path)
         let scan =
             try FileStatus.of(absolute) == nil

@@ -112,6 +112,18 @@ extension ContentStore {
         return true
     }
 
+    /// The bytes and files of `root` as its content tells them.
+    func totals(of root: ContentRoot) throws -> (byteCount: Int64, fileCount: Int) {
+        let entry = ContentStore.entry(root)
+        if root.kind == .tree {
+            let listing = try tree(entry)
+            return (listing.byteCount, listing.fileCount)
+        }
+        if root.digest == emptyContent { return (0, 1) }
+        if let chunk = try index.locate([ObjectKey(.chunk, root.digest)])[0] { return (Int64(chunk.plainLength), 1) }
+        return (try manifest(root.digest).byteCount, 1)
+    }
+
     /// Which of the objects are not here.
     package func missingObjects(among keys: [ObjectKey]) throws -> [ObjectKey] {
         zip(keys, try index.contains(keys)).filter { !$0.1 }.map(\.0)

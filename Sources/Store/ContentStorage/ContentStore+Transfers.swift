@@ -6,6 +6,10 @@ extension ContentStore {
     ///
     /// - Throws: kind `.damaged` naming what is missing.
     package func reachableObjects(from root: ContentRoot) async throws -> [StoredObject] {
+        try await withTrueIndex { try reachable(from: root) }
+    }
+
+    private func reachable(from root: ContentRoot) throws -> [StoredObject] {
         var keys: [ObjectKey] = []
         var seen: Set<ObjectKey> = []
         try collect(ContentStore.entry(root), into: &keys, &seen)

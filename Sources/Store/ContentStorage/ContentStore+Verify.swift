@@ -37,8 +37,15 @@ extension ContentStore {
         }
         // Old versions may have been left in files that hold other versions now: that hurts whoever still needs them.
         for (key, problem) in try verifyInPlace() where damaged[key] == nil { damaged[key] = (nil, problem) }
-        var finder = HurtFinder(store: self, watched: Set(damaged.keys).union(wholePacks.flatMap(\.keys)))
+        let watched = Set(damaged.keys).union(wholePacks.flatMap(\.keys))
+        var finder = HurtFinder(store: self, watched: watched)
         for (name, root) in roots { finder.follow(name, root) }
+        if finder.foundMissing {
+            // Only the index may lack it.
+            _ = try rebuild()
+            finder = HurtFinder(store: self, watched: watched)
+            for (name, root) in roots { finder.follow(name, root) }
+        }
         report.damages = finder.damages(damaged: damaged, wholePacks: wholePacks).filter { damage in
             damage.pack != nil || !damage.hurts.isEmpty
         }
@@ -131,6 +138,8 @@ private struct HurtFinder {
     private var hurts: [ObjectKey: Hurt] = [:]
     private var missing: [ObjectKey: String] = [:]
 
+    var foundMissing: Bool { !missing.isEmpty }
+
     init(store: ContentStore, watched: Set<ObjectKey>) {
         self.store = store
         self.watched = watched
@@ -138,6 +147,13 @@ private struct HurtFinder {
 
     mutating func follow(_ name: String, _ root: ContentRoot) {
         follow(ContentStore.entry(root), path: "", name)
+        // What names the content carries its totals too, and nothing else vouches for them.
+        guard let found = try? store.totals(of: root),
+            found.byteCount != root.byteCount || found.fileCount != root.fileCount
+        else { return }
+        let key = ObjectKey(root.kind == .tree ? .tree : .chunk, root.digest)
+        let text = "has \(found.byteCount) bytes in \(Format.count(found.fileCount, "file"))"
+        lack(key, text + ", and `\(name)` says \(root.byteCount) in \(root.fileCount)", name, "")
     }
 
     private mutating func hurt(_ key: ObjectKey, _ root: String, _ path: String) {

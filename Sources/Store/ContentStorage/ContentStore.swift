@@ -144,7 +144,21 @@ package final class ContentStore: Sendable {
         guard let file = try? OpenFile(reading: packs.path(of: location.pack)) else { return false }
         // A pack whose footer is broken is damaged; the index cannot be blamed.
         guard let entries = try? PackReader.readFooter(of: file).entries else { return true }
-        return entries.contains { $0.key == key && $0.offset == location.offset && $0.codec == location.codec }
+        return entries.contains {
+            $0.key == key && $0.offset == location.offset && $0.codec == location.codec
+                && $0.storedLength == location.storedLength && $0.plainLength == location.plainLength
+        }
+    }
+
+    /// `body`; when it finds something missing or broken it is tried once more with an index made anew from the packs, since
+    /// that alone may be what is wrong.
+    func withTrueIndex<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as MLOpsError where error.kind == .damaged {
+            _ = try rebuild()
+            return try await body()
+        }
     }
 
     /// Lets go of all packs, some of which were removed.

@@ -36,6 +36,23 @@ struct FolderRecord {
         append(entry.kind == .tree ? Int64(entry.fileCount) : Int64(bitPattern: entry.inode), to: &output)
     }
 
+    private static let sealLength = 8
+
+    /// The first bytes of the digest of path and record: SQLite would not notice a flipped bit, and `status` would believe it.
+    private static func seal(_ record: some Sequence<UInt8>, path: String) -> ArraySlice<UInt8> {
+        var bytes: [UInt8] = []
+        Digest.of(Array(path.utf8) + [0] + record).append(to: &bytes)
+        return bytes.prefix(sealLength)
+    }
+
+    static func sealed(_ record: [UInt8], path: String) -> [UInt8] { record + seal(record, path: path) }
+
+    /// The record, or nil if it is not what was written.
+    static func unsealed(_ bytes: [UInt8], path: String) -> [UInt8]? {
+        let record = bytes.dropLast(sealLength)
+        return bytes.suffix(sealLength) == seal(record, path: path) ? Array(record) : nil
+    }
+
     private static func append(_ value: Int64, to output: inout [UInt8]) {
         withUnsafeBytes(of: value.littleEndian) { output.append(contentsOf: $0) }
     }
@@ -107,8 +124,9 @@ extension ContentIndex {
         try read { db in
             let statement = try db.cachedStatement(sql: "SELECT record FROM folders WHERE path = ?")
             return try paths.map { path in
-                try Row.fetchOne(statement, arguments: [Data(path.utf8)]).map { row in
-                    try row.withUnsafeData(atIndex: 0) { data in data.map { [UInt8]($0) } ?? [] }
+                let row = try Row.fetchOne(statement, arguments: [Data(path.utf8)])
+                return try row?.withUnsafeData(atIndex: 0) { data in
+                    data.flatMap { FolderRecord.unsealed([UInt8]($0), path: path) }
                 }
             }
         }
@@ -119,7 +137,8 @@ extension ContentIndex {
         let remove = try db.cachedStatement(sql: "DELETE FROM folders WHERE path = ? OR path > ? AND path < ?")
         for update in updates {
             switch update {
-            case .save(let path, let record): try save.execute(arguments: [Data(path.utf8), Data(record)])
+            case .save(let path, let record):
+                try save.execute(arguments: [Data(path.utf8), Data(FolderRecord.sealed(record, path: path))])
             case .remove(let path):
                 // "/" + 1 is "0": all that starts with the path and a slash.
                 try remove.execute(arguments: [Data(path.utf8), Data((path + "/").utf8), Data((path + "0").utf8)])
