@@ -124,6 +124,22 @@ static void resolve(int directory, const char *name, char *path) {
     if (name && *name && length < PATH_MAX) snprintf(path + length, PATH_MAX - length, "/%s", name);
 }
 
+static int is_one_of(const char *name, const char *names) {
+    const char *found = strstr(names, name);
+    return found && (found == names || found[-1] == ' ') && strchr(" ", found[strlen(name)]);
+}
+
+/// A full disk does not keep anybody from removing files, and only what opens files can run out of descriptors.
+static int can_happen(const struct call *call) {
+    if (faults.action != ACTION_FAIL) return 1;
+    switch (faults.error) {
+    case ENOSPC: return !is_one_of(call->call_name, "unlink rmdir chmod chown utimens");
+    case EMFILE: return call->makes_descriptor || is_one_of(call->call_name, "fopen opendir");
+    case EINTR: return is_one_of(call->call_name, "open write pwrite writev fsync");
+    default: return 1;
+    }
+}
+
 int call_begin(struct call *call) {
     faults_prepare();
     call->number = 0;
@@ -147,7 +163,7 @@ int call_begin(struct call *call) {
                               call->path, call->other_path);
         real_syscall(SYS_write, faults.names, line, (size_t)length);
     }
-    int is_due = faults.at && (call->number == faults.at || (faults.is_lasting && call->number > faults.at));
+    int is_due = can_happen(call) && faults.at && (call->number == faults.at || (faults.is_lasting && call->number > faults.at));
     call->offset = call->descriptor >= 0 && call->offset < 0 ? lseek(call->descriptor, 0, SEEK_CUR) : call->offset;
     errno = saved;
     if (!is_due) return 0;
@@ -160,7 +176,7 @@ int call_begin(struct call *call) {
             *call->length /= 2;
             return 0;
         }
-        if (!faults.is_lasting || !call->length) return 0;
+        if (!faults.is_lasting || !call->length || call->number == faults.at) return 0;
         errno = ENOSPC;
         goto failed;
     case ACTION_KILL_HALF:

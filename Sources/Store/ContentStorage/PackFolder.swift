@@ -1,4 +1,5 @@
 internal import Basics
+internal import Glibc
 
 /// The packs on the disk: `<folder>/ab/<digest>.pack`.
 struct PackFolder: Sendable {
@@ -43,15 +44,21 @@ struct PackFolder: Sendable {
         if !packs.isEmpty { try FileSystem.synchronizeDirectory(path) }
     }
 
-    /// Gives a finished pack its name: rename, then flush the folders, so that it stays after a power cut.
+    /// Gives a finished pack its name: rename, then flush the folders, so that it stays after a power cut. After an error no
+    /// temporary is left.
     func install(temporary: String, as digest: Digest) throws {
         let destination = path(of: digest)
         let group = FileSystem.parent(of: destination)
-        if !FileSystem.isDirectory(group) { try FileSystem.createDirectories(group) }
-        try Failpoint.reach("pack.rename")
-        try FileSystem.rename(temporary, to: destination)
-        try FileSystem.synchronizeDirectory(group)
-        // The group may have been made by a process that died before it could flush this.
-        try FileSystem.synchronizeDirectory(path)
+        do {
+            if !FileSystem.isDirectory(group) { try FileSystem.createDirectories(group) }
+            try Failpoint.reach("pack.rename")
+            try FileSystem.rename(temporary, to: destination)
+            try FileSystem.synchronizeDirectory(group)
+            // The group may have been made by a process that died before it could flush this.
+            try FileSystem.synchronizeDirectory(path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
     }
 }
