@@ -47,7 +47,8 @@ extension ContentIndex {
                     """)
             for pack in copies { try ContentIndex.insert(pack, db) }
             let remove = try db.cachedStatement(sql: "DELETE FROM complete WHERE key = ?")
-            for data in try Data.fetchAll(db, sql: "SELECT key FROM complete") {
+            for row in try Row.fetchAll(db, sql: "SELECT key FROM complete") {
+                guard let data = row.blob(0) else { continue }
                 if let key = ObjectKey(data), isLive(key) { continue }
                 try remove.execute(arguments: [data])
             }

@@ -19,10 +19,30 @@ extension ObjectKey {
     }
 }
 
+/// GRDB's own decoding ends the process when a column holds another type, which is what a flipped bit can make of it.
+extension Row {
+    func integer(_ column: Int) -> Int64? {
+        let value: DatabaseValue = self[column]
+        guard case .int64(let number) = value.storage else { return nil }
+        return number
+    }
+
+    func blob(_ column: Int) -> Data? {
+        let value: DatabaseValue = self[column]
+        guard case .blob(let data) = value.storage else { return nil }
+        return data
+    }
+
+    func text(_ column: Int) -> String? {
+        let value: DatabaseValue = self[column]
+        guard case .string(let text) = value.storage else { return nil }
+        return text
+    }
+}
+
 extension ContentIndex {
     static func digest(_ row: Row, _ column: Int) -> Digest {
-        let data: Data? = row[column]
-        return data.flatMap { Digest(bytes: $0) } ?? Digest.of("")
+        row.blob(column).flatMap { Digest(bytes: $0) } ?? emptyContent
     }
 
     /// Where the objects lie, in the order of `keys`; nil for those not here.
@@ -35,17 +55,27 @@ extension ContentIndex {
             var packs: [Int64: Digest] = [:]
             return try keys.map { key in
                 guard let row = try Row.fetchOne(statement, arguments: [key.data]) else { return nil }
-                let number: Int64 = row[0]
+                guard let number = row.integer(0) else { return nil }
                 if packs[number] == nil {
                     packs[number] = try Row.fetchOne(packStatement, arguments: [number]).map {
                         ContentIndex.digest($0, 0)
                     }
                 }
-                guard let pack = packs[number], let codec = PackCodec(rawValue: row[4]) else { return nil }
-                return ObjectLocation(
-                    pack: pack, offset: row[1], storedLength: row[2], plainLength: row[3], codec: codec, check: row[5])
+                guard let pack = packs[number] else { return nil }
+                return ContentIndex.location(row, in: pack)
             }
         }
+    }
+
+    /// The place in a row of `locate`; nil if it is no place at all, as after damage.
+    private static func location(_ row: Row, in pack: Digest) -> ObjectLocation? {
+        guard let offset = row.integer(1), offset >= 0, let stored = row.integer(2).flatMap({ UInt32(exactly: $0) }),
+            let plain = row.integer(3).flatMap({ UInt32(exactly: $0) }),
+            let codec = row.integer(4).flatMap({ UInt8(exactly: $0) }).flatMap({ PackCodec(rawValue: $0) }),
+            let check = row.integer(5).flatMap({ UInt32(exactly: $0) })
+        else { return nil }
+        return ObjectLocation(
+            pack: pack, offset: offset, storedLength: Int(stored), plainLength: Int(plain), codec: codec, check: check)
     }
 
     /// Which of the objects are here, in packs or in files that were added in place, in the order of `keys`.
@@ -109,7 +139,7 @@ extension ContentIndex {
     func packList() throws -> [(digest: Digest, byteCount: Int64)] {
         try read { db in
             try Row.fetchAll(db, sql: "SELECT digest, byteCount FROM packs").map { row in
-                (digest: ContentIndex.digest(row, 0), byteCount: row[1])
+                (digest: ContentIndex.digest(row, 0), byteCount: row.integer(1) ?? 0)
             }
         }
     }
@@ -123,10 +153,10 @@ extension ContentIndex {
         pack.append(to: &digest)
         let data = Data(digest)
         return try read { db in
-            try Data.fetchAll(
+            try Row.fetchAll(
                 db, sql: "SELECT key FROM objects WHERE pack = (SELECT number FROM packs WHERE digest = ?)",
                 arguments: [data]
-            ).compactMap { ObjectKey($0) }
+            ).compactMap { $0.blob(0).flatMap { ObjectKey($0) } }
         }
     }
 }

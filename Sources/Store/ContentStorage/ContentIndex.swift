@@ -145,9 +145,10 @@ final class ContentIndex: Sendable {
             guard let found = try Int.fetchOne(db, sql: "PRAGMA user_version") else { return }
             if found == ContentIndex.version { return }
             // Another program's version: its tables go, whatever they are.
-            for table in try String.fetchAll(
+            for row in try Row.fetchAll(
                 db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
             {
+                guard let table = row.text(0) else { continue }
                 try db.execute(sql: "DROP TABLE \"\(table)\"")
             }
             try ContentIndex.createTables(db)

@@ -326,7 +326,7 @@ extension ContentStore {
     /// Removes temporaries of dead processes, and packs that were set aside as damaged before `time`; how many.
     func removeLeftovers(damagedBefore time: Timestamp) throws -> Int {
         var count = 0
-        if FileSystem.isDirectory(packs.path) { count += try packs.removeLeftovers() }
+        if FileSystem.isDirectory(packs.path) { count += packs.removeLeftovers() }
         let attic = FileSystem.join(folder, "store/damaged")
         guard FileSystem.isDirectory(attic) else { return count }
         for name in try FileSystem.list(attic) where name.hasSuffix(".pack") {
