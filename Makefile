@@ -6,7 +6,7 @@ DESTDIR ?=
 SWIFT_SOURCES = Package.swift Sources Tests
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test demo demo-vision release bench install format lint clean
+.PHONY: help bootstrap build test prove demo demo-vision release bench install format lint clean
 
 help: ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ build: bootstrap ## Build mlops into .build/debug/mlops
 
 test: bootstrap ## Build and run all tests, against a real S3 server too
 	@Scripts/run-tests
+
+prove: build ## Kill, cut off and starve every command at every call, and count what held
+	@Scripts/prove-durability
 
 demo: build ## Train, audit, gate and promote a model of census data
 	@Scripts/demo

@@ -4,8 +4,9 @@ import os
 import pathlib
 import random
 import shutil
+import subprocess
 
-from harness import REMOTE_CONFIG, RemoteVersion, Version, copy, must, run
+from harness import BASE, REMOTE_CONFIG, RemoteVersion, Version, copy, must, run
 
 LARGE = 700_000
 POINTER = "registry/datasets/data.yaml"
@@ -242,6 +243,36 @@ class Fsck(Scenario):
         self.old = [Version(repo, "data", POINTER)]
 
 
+class Gc(Scenario):
+    """Two versions that git knows, and one that nothing needs and whose pack holds bytes of the others too."""
+
+    name, command = "gc", ["gc", "--yes", "--grace", "0s"]
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo")
+
+        def git(*arguments):
+            subprocess.run(
+                ["git", "-c", "user.name=prover", "-c", "user.email=prover@localhost", *arguments], cwd=repo, env=BASE,
+                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        git("init", "-q")
+        (repo / ".gitignore").write_text("/.mlops/\n/data/\n")
+        for seed in (3, 1, 4, 2):
+            write_data(repo / "data", seed)
+            must(["add", "data"], repo)
+            if seed < 3:
+                git("add", "-A")
+                git("commit", "-q", "-m", f"version {seed}")
+                self.old.append(Version(repo, "data", POINTER))
+
+    def outcome(self, done):
+        packs = sum(name.endswith(".pack") for _, _, names in os.walk(done / "repo/.mlops/store/packs") for name in names)
+        before = sum(name.endswith(".pack") for _, _, names in os.walk(self.template / "repo/.mlops/store/packs")
+                     for name in names)
+        assert packs != before, "nothing was collected"
+
+
 class RemoteAdd(Scenario):
     name, command = "remote add", ["remote", "add", "origin", "../remote"]
 
@@ -257,4 +288,5 @@ def check_workspace(self, case):
 
 Version.check_workspace = check_workspace
 
-ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, Fsck, RemoteAdd]
+ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, Gc, Fsck,
+       RemoteAdd]

@@ -1,4 +1,4 @@
-// Numbers the calls of a process that change files below some folders, and makes the N-th of them fail; see README.md.
+// Numbers the calls of a process that change files below some folders, and makes the N-th of them fail; see Documentation/durability.md.
 //
 // Loaded with LD_PRELOAD. What it does is set by environment variables:
 //   FAULTS_ROOT     folders, separated by colons; calls on anything else pass untouched

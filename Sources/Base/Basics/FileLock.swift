@@ -11,6 +11,7 @@ package final class FileLock: Sendable {
     ///
     /// - Throws: kind `.conflict` when others keep holding it.
     package init(_ path: String, _ mode: Mode, timeout: Duration = .seconds(0)) async throws {
+        try Failpoint.reach("lock.open")
         descriptor = mlops_open(path, O_RDWR | O_CREAT, 0o644)
         if descriptor < 0 { throw MLOpsError.system("open", path, errno: errno) }
         let operation = (mode == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB

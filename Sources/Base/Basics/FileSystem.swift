@@ -203,6 +203,7 @@ package enum FileSystem {
         guard let status = try FileStatus.of(path) else { return }
         guard status.kind == .directory else { return try removeFile(path) }
         for name in try list(path) { try removeTree(join(path, name)) }
+        try Failpoint.reach("directory.remove")
         if rmdir(path) != 0, errno != ENOENT { throw MLOpsError.system("remove", path, errno: errno) }
     }
 

@@ -136,6 +136,7 @@ final class ContentIndex: Sendable {
     }
 
     private func connect() throws -> DatabaseQueue {
+        try Failpoint.reach("index.open")
         var configuration = Configuration()
         configuration.journalMode = .wal
         configuration.busyMode = .timeout(20)
@@ -225,6 +226,7 @@ final class ContentIndex: Sendable {
             }
         }
         let packs = found
+        try Failpoint.reach("index.fill")
         try queue.write { db in
             if fromScratch {
                 try db.execute(sql: "DELETE FROM objects; DELETE FROM packs; DELETE FROM complete")
