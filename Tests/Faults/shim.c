@@ -115,6 +115,11 @@ static void descriptor_path(int descriptor, char *path) {
 
 /// Fills `path` with `name` below the folder `directory`, made absolute; a null `name` means the descriptor itself.
 static void resolve(int directory, const char *name, char *path) {
+    int descriptor = -1, length_of_prefix = 0;
+    if (name && sscanf(name, "/proc/self/fd/%d%n", &descriptor, &length_of_prefix) == 1 && name[length_of_prefix] == '/') {
+        directory = descriptor;
+        name += length_of_prefix + 1;
+    }
     if (name && name[0] == '/') {
         snprintf(path, PATH_MAX, "%s", name);
         return;

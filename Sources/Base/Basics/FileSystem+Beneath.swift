@@ -14,9 +14,11 @@ extension FileSystem {
             let display = join(folder.path, name)
             var next = mlops_open_beneath(folder.descriptor, name, O_RDONLY | O_DIRECTORY, 0)
             if next < 0, errno == ENOENT {
+                try Failpoint.reach("directory.create")
                 if mkdirat(folder.descriptor, name, 0o755) != 0, errno != EEXIST {
                     throw MLOpsError.system("create", display, errno: errno)
                 }
+                try folder.synchronize()
                 next = mlops_open_beneath(folder.descriptor, name, O_RDONLY | O_DIRECTORY, 0)
             }
             if next < 0 {

@@ -56,7 +56,9 @@ package enum TemporaryFile {
 
     /// Does `removeAbandoned` the first time that this process asks for `folder`.
     package static func removeAbandonedOnce(in folder: String) {
-        if swept.withLock({ $0.insert(folder).inserted }) { removeAbandoned(in: folder) }
+        // A path through an open descriptor names another folder the next time.
+        let key = FileSystem.resolved(folder) ?? folder
+        if swept.withLock({ $0.insert(key).inserted }) { removeAbandoned(in: folder) }
     }
 
     private static let swept = Mutex<Set<String>>([])
