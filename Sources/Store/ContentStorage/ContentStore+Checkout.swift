@@ -45,7 +45,7 @@ extension ContentStore {
     /// Removes what checkouts that were killed have left behind.
     private func removeAbandoned(at path: String, _ scan: WorkspaceScan?) {
         let root = scan?.root.directory.path ?? FileSystem.parent(of: path)
-        if scan?.isFile ?? true { return TemporaryFile.removeAbandoned(in: root) }
+        if scan?.isFile ?? true { TemporaryFile.removeAbandoned(in: root) }
         for folder in scan?.folders ?? [] {
             for name in folder.leftovers {
                 TemporaryFile.removeIfAbandoned(FileSystem.join(FileSystem.join(root, folder.path), name))
