@@ -35,7 +35,7 @@ extension Workspace {
             do {
                 let pointer = try Pointer(artifact: artifact, text: try pointerText(path), file: path)
                 named.pointers.append(pointer)
-                try add(pointer, to: &named)
+                try self.add(pointer, to: &named)
             } catch let error as MLOpsError {
                 named.faults.append(
                     .init(
