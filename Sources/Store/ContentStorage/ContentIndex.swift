@@ -117,10 +117,15 @@ final class ContentIndex: Sendable {
             }
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY
-            || error.resultCode == .SQLITE_PERM
+            || error.resultCode == .SQLITE_PERM || ContentIndex.lacksRoom(error)
         {
             return nil
         }
+    }
+
+    /// Whether the disk has no room for what SQLite keeps beside the file: what frees room must work all the same.
+    private static func lacksRoom(_ error: DatabaseError) -> Bool {
+        error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE
     }
 
     /// Setting up a new file asks for it alone, and SQLite does not wait for that by itself.
