@@ -37,7 +37,9 @@ extension ContentIndex {
     /// Makes the tables say what the records in the folder say, if records came or went.
     func reconcileInPlace(_ queue: DatabaseQueue) throws {
         let present = try inPlace.list()
-        let known = try queue.read { Set(try String.fetchAll($0, sql: "SELECT name FROM inPlaceRecords")) }
+        let known = try queue.read {
+            Set(try Row.fetchAll($0, sql: "SELECT name FROM inPlaceRecords").map { $0.text(0) ?? "" })
+        }
         guard present != known else { return }
         try reloadInPlace(queue)
     }
@@ -88,17 +90,31 @@ extension ContentIndex {
                     """)
             return try ids.map { id in
                 guard let row = try Row.fetchOne(statement, arguments: [Data(id.bytes)]) else { return nil }
-                return InPlaceLocation(file: ContentIndex.file(row, from: 2), offset: row[0], length: row[1])
+                guard let file = ContentIndex.file(row, from: 2),
+                    let (offset, length) = ContentIndex.extent(row, from: 0)
+                else { return nil }
+                return InPlaceLocation(file: file, offset: offset, length: length)
             }
         }
     }
 
-    private static func file(_ row: Row, from column: Int) -> InPlaceFile {
-        let path: Data? = row[column]
+    /// The file in a row; nil if the row is damaged.
+    private static func file(_ row: Row, from column: Int) -> InPlaceFile? {
+        guard let path = row.blob(column), let byteCount = row.integer(column + 1),
+            let modified = row.integer(column + 2), let changed = row.integer(column + 3),
+            let inode = row.integer(column + 4)
+        else { return nil }
         return InPlaceFile(
-            path: String(decoding: path ?? Data(), as: UTF8.self), byteCount: row[column + 1],
-            modificationNanoseconds: row[column + 2], changeNanoseconds: row[column + 3],
-            inode: UInt64(bitPattern: row[column + 4]))
+            path: String(decoding: path, as: UTF8.self), byteCount: byteCount, modificationNanoseconds: modified,
+            changeNanoseconds: changed, inode: UInt64(bitPattern: inode))
+    }
+
+    /// Where in its file a chunk lies; nil if the row is damaged.
+    private static func extent(_ row: Row, from column: Int) -> (offset: Int64, length: Int)? {
+        guard let offset = row.integer(column), offset >= 0, let length = row.integer(column + 1),
+            (0...Int64(ChunkSizes.standard.maximum)).contains(length)
+        else { return nil }
+        return (offset, Int(length))
     }
 
     /// Whether anything was left in the workspace.
@@ -118,10 +134,12 @@ extension ContentIndex {
                     """)
             var last: Int64?
             while let row = try rows.next() {
-                let number: Int64 = row[0]
-                if number != last { files.append(ContentIndex.file(row, from: 1)) }
+                guard let number = row.integer(0), let file = ContentIndex.file(row, from: 1),
+                    let (offset, length) = ContentIndex.extent(row, from: 7)
+                else { continue }
+                if number != last { files.append(file) }
                 last = number
-                let chunk = InPlaceChunk(id: ContentIndex.digest(row, 6), offset: row[7], length: row[8])
+                let chunk = InPlaceChunk(id: ContentIndex.digest(row, 6), offset: offset, length: UInt32(length))
                 files[files.count - 1].chunks.append(chunk)
             }
             return files

@@ -20,7 +20,7 @@ struct ObjectLocation: Hashable, Sendable {
 /// folder cannot be written, it lives in memory. Packs that came or went behind its back are noticed when it is opened.
 final class ContentIndex: Sendable {
     /// Another number makes the file be thrown away and rebuilt.
-    private static let version = 3
+    private static let version = 4
 
     private let path: String
     private let packs: PackFolder

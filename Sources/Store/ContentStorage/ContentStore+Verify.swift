@@ -55,7 +55,8 @@ extension ContentStore {
     /// Makes the index anew if it lacks objects that the packs have, or has others; whether it did.
     private func repairIndex(from checks: [PackCheck]) throws -> Bool {
         let keys = checks.flatMap { $0.entries.map(\.key) }
-        guard try index.count() == Set(keys).count, try index.contains(keys).allSatisfy(\.self) else {
+        guard try index.count() == Set(keys).count, try index.contains(keys, inPacksAlone: true).allSatisfy(\.self)
+        else {
             // A footer that cannot be read tells nothing; what the index knows of its pack says whom it hurts.
             if checks.contains(where: { $0.entries.isEmpty && !$0.isClean }) { return false }
             _ = try rebuild()

@@ -96,7 +96,9 @@ package struct RemoteVerifier: Sendable {
     }
 
     private func problem(of pack: PackIndexFile.Pack, meter: ProgressMeter) async throws -> String? {
-        let path = FileSystem.temporaryPath(beside: FileSystem.join(try store.packsFolder(), "pack"))
+        // Held open, so that nobody takes it for garbage.
+        let temporary = try TemporaryFile.create(beside: FileSystem.join(try store.packsFolder(), "pack"))
+        let path = temporary.path
         defer { try? FileSystem.removeFile(path) }
         do {
             // A second look tells damage there from damage on the way.
