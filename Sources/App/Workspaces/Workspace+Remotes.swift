@@ -55,7 +55,7 @@ extension Workspace {
     /// - Parameters:
     ///   - isLocal: written to `.mlops/config.yaml`, for this machine alone, instead of `registry/config.yaml`.
     ///   - makeDefault: used where no remote is named; the first remote is in any case.
-    /// - Throws: kind `.conflict` for a taken name; what the remote answers, in which case nothing is written.
+    /// - Throws: kind `.conflict` for a name taken by another remote; what the remote answers, in which case nothing is written.
     package func addRemote(
         _ name: String, _ configuration: RemoteConfiguration, isLocal: Bool, makeDefault: Bool
     ) async throws -> RemoteAddition {
@@ -66,11 +66,6 @@ extension Workspace {
                 .usage, "remote name `\(printable(name))` has other characters than letters, digits, `-`, `_` and `.`",
                 hint: "use a name such as `origin`")
         }
-        if try remotes().contains(where: { $0.name == name }) {
-            throw MLOpsError(
-                .conflict, "there is a remote `\(name)` already",
-                hint: "run `mlops remote remove \(name)` first, or choose another name")
-        }
         var configuration = configuration
         if configuration.url.hasPrefix("./") || configuration.url.hasPrefix("../") {
             configuration.url = FileSystem.absolute(configuration.url)
@@ -78,8 +73,17 @@ extension Workspace {
         let path = isLocal ? ConfigurationFile.localPath : ConfigurationFile.sharedPath
         let named = ConfigurationFile.NamedRemote(
             name: name, configuration: configuration, isDefault: makeDefault, file: path)
+        // The same remote again is fine: the call before may have been stopped after it was done.
+        if let found = try remotes().first(where: { $0.name == name }),
+            found.configuration != configuration || found.file != path
+        {
+            throw MLOpsError(
+                .conflict, "there is a remote `\(name)` already",
+                hint: "run `mlops remote remove \(name)` first, or choose another name")
+        }
         let capabilities = try await probeRemote(try open(named))
         var file = try ConfigurationFile(path: path, in: root)
+        file.remotes.removeAll { $0.name == name }
         file.remotes.append((name, configuration))
         if makeDefault { file.defaultRemote = name }
         try file.save(in: root)

@@ -35,7 +35,7 @@ extension Workspace {
             do {
                 let pointer = try Pointer(artifact: artifact, text: try pointerText(path), file: path)
                 named.pointers.append(pointer)
-                try self.add(pointer, to: &named)
+                try name(pointer, in: &named)
             } catch let error as MLOpsError {
                 named.faults.append(
                     .init(
@@ -77,7 +77,7 @@ extension Workspace {
     }
 
     /// Of an artifact that was pulled in part the rest was never fetched.
-    private func add(_ pointer: Pointer, to named: inout NamedContent) throws {
+    private func name(_ pointer: Pointer, in named: inout NamedContent) throws {
         let selection = try selection(of: pointer.artifact)
         guard !selection.isAll else {
             return named.roots.append((name: pointer.artifact.description, root: pointer.content))
