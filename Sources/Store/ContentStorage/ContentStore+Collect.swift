@@ -74,6 +74,7 @@ private final class Collection {
             state = try await look(after: state)
             plan = try self.plan(for: state)
         }
+        try await forgetInPlace(state)
         try await tidy()
         return report
     }
@@ -92,11 +93,9 @@ private final class Collection {
             state.inventory = inventory
             return state
         }
-        // What was added in place lies in no pack, and is no business of a collection.
-        let index = store.index
-        var live = LiveObjects(store: store, inventory: inventory) { key in
-            try key.kind == .chunk && index.placesInWorkspace([key.id])[0] != nil
-        }
+        // What was added in place lies in no pack. The records say so, as packs do: the index may need room to be opened.
+        let inPlace = try chunksInPlace()
+        var live = LiveObjects(store: store, inventory: inventory) { $0.kind == .chunk && inPlace.contains($0.id) }
         for root in known where root.isKept && inventory.holdsTop(of: root.root) {
             try live.mark(root.root, name: root.name, mayLack: root.isPartial)
         }
@@ -108,6 +107,11 @@ private final class Collection {
             for entry in pack.entries where entry.key.kind != .chunk { try live.markLeniently(entry.key) }
         }
         return State(inventory: inventory, roots: known, uses: uses, live: live)
+    }
+
+    private func chunksInPlace() throws -> Set<Digest> {
+        let folder = store.index.inPlace
+        return Set(try folder.list().flatMap { try folder.read($0) }.flatMap { $0.chunks.map(\.id) })
     }
 
     private func incomplete(_ gap: LiveObjects.Gap, count: Int) -> MLOpsError {
@@ -268,6 +272,35 @@ private final class Collection {
     }
 
     // MARK: Leftovers
+
+    /// Removes the records of what was added in place and is needed no more; the files are the workspace's, and stay.
+    private func forgetInPlace(_ state: State) async throws {
+        guard try !unneededRecords(state).isEmpty else { return }
+        report.leftoverCount += try await store.whileAlone(patience: options.patience) {
+            let records = try unneededRecords(try await look(after: state))
+            for record in records {
+                try Failpoint.reach("gc.inplace")
+                try FileSystem.removeFile(FileSystem.join(store.index.inPlace.path, record))
+            }
+            if !records.isEmpty { try FileSystem.synchronizeDirectory(store.index.inPlace.path) }
+            return records.count
+        }
+    }
+
+    /// The records that are old, and no chunk of which is needed and lies in no pack.
+    private func unneededRecords(_ state: State) throws -> [String] {
+        let folder = store.index.inPlace
+        return try folder.list().filter { name in
+            let status = try FileStatus.of(FileSystem.join(folder.path, name))
+            guard let status, status.modificationNanoseconds / 1_000_000 < youngSince.milliseconds else { return false }
+            return try folder.read(name).allSatisfy { file in
+                file.chunks.allSatisfy { chunk in
+                    let key = ObjectKey(.chunk, chunk.id)
+                    return !state.live.keys.contains(key) || state.inventory.contains(key)
+                }
+            }
+        }
+    }
 
     private func tidy() async throws {
         try Failpoint.reach("gc.tidy")

@@ -231,4 +231,26 @@ import Testing
         #expect(try await collect(keeping: []).leftoverCount == 1)
         #expect(!FileSystem.exists(project.path(".mlops/store/damaged/x.pack")))
     }
+
+    @Test func recordsOfWhatWasAddedInPlaceGoWithTheirLastNeed() async throws {
+        var options = AddOptions()
+        options.isInPlace = true
+        func add(_ name: String, seed: UInt64) async throws -> ContentRoot {
+            try project.folder.write(name, StoreFolder.noise(600_000, seed: seed))
+            let root = try await project.reopened().add(path: project.path(name), options: options).root
+            try await Task.sleep(for: .milliseconds(12))
+            return root
+        }
+        let kept = try await add("a", seed: 1)
+        let other = try await add("b", seed: 2)
+        let records = project.path(".mlops/store/inplace")
+        #expect(try FileSystem.list(records).count == 2)
+        #expect(try await collect(keeping: [kept], CollectionOptions(isDryRun: false)).isNothing)
+        #expect(try await collect(keeping: [kept]).leftoverCount == 1)
+        #expect(try FileSystem.list(records).count == 1)
+        let store = try project.reopened()
+        #expect(try store.contains(kept) && !store.contains(other))
+        #expect(FileSystem.exists(project.path("b")), "the files are the workspace's")
+        #expect(try await store.verify(roots: [("datasets/kept", kept)]).isClean)
+    }
 }

@@ -208,7 +208,7 @@ import Testing
         let writer = try PackWriter(folder: folder.path)
         try folder.write(FileSystem.name(of: TemporaryFile.path(beside: "x")), "left")
         try folder.write(".of-another-machine.mlops-tmp", "in use, as far as can be told")
-        packs.removeLeftovers()
+        #expect(packs.removeLeftovers() == 1)
         #expect(try FileSystem.list(folder.path).count == 2)
         try writer.append(PackFrame(key: ObjectKey(.chunk, Digest.of("a")), codec: .raw, plainLength: 1, stored: [97]))
         #expect(try PackReader.readFooter(at: try writer.finish().path).count == 1)
