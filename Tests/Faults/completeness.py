@@ -42,7 +42,7 @@ def counted_by_strace(path, root):
             continue
         # The folder of the process stands before every path that it opens.
         named = re.search(r'"(/[^"]*)"', rest)
-        if named and call.startswith("open") and not named.group(1).startswith(root):
+        if named and call.startswith("open") and not named.group(1).startswith((root, "/proc/self/fd/")):
             continue
         if call == "ioctl" and "FICLONE" not in rest:
             continue
