@@ -63,10 +63,7 @@ def full_disk(scenario, folder, tally, steps):
                 mount("-o", "remount,size=100m", str(case))
                 kill_matrix.fsck(scenario, case, "once there is room")
                 kill_matrix.check_old(scenario, case, "once there is room")
-                again = run(scenario.command, case / scenario.where)
-                if again.returncode != 0:
-                    raise Fault(f"the same command again ended with {again.returncode}: {again.stderr.strip()}")
-                kill_matrix.check_success(scenario, case, "after the second run")
+                kill_matrix.repeat(scenario, case)
             finally:
                 subprocess.run(["umount", "-l", str(case)], check=False)
 
@@ -99,10 +96,7 @@ def read_only(scenario, folder, tally):
             subprocess.run(["umount", "-l", str(case)], check=False)
         if snapshot(case) != before:
             raise Fault("something changed")
-        again = run(scenario.command, case / scenario.where)
-        if again.returncode != 0:
-            raise Fault(f"afterwards it ended with {again.returncode}: {again.stderr.strip()}")
-        kill_matrix.check_success(scenario, case, "afterwards")
+        kill_matrix.repeat(scenario, case)
 
     attempt(tally, scenario.name, writing)
     discard(case)
@@ -126,10 +120,7 @@ def limited(scenario, folder, tally, kind, value, name):
                 raise Fault(f"left {leftovers(case)[0]}")
             kill_matrix.fsck(scenario, case, "at once")
             kill_matrix.check_old(scenario, case, "at once")
-            again = run(scenario.command, case / scenario.where)
-            if again.returncode != 0:
-                raise Fault(f"the same command again ended with {again.returncode}: {again.stderr.strip()}")
-            kill_matrix.check_success(scenario, case, "after the second run")
+            kill_matrix.repeat(scenario, case)
         finally:
             discard(case)
 

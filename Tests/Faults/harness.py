@@ -124,6 +124,11 @@ class Version:
         finally:
             discard(probe)
 
+    def check_workspace(self, case):
+        """Compares the files of the project that it was recorded in."""
+        if snapshot(case / os.path.basename(self.repo) / self.path) != self.files:
+            raise Fault("the workspace does not hold the version")
+
 
 class RemoteVersion(Version):
     """A content that the remote of the case must be able to give to an empty clone."""

@@ -57,16 +57,27 @@ def check_success(scenario, case, what):
     check_old(scenario, case, f"{what}, old version")
 
 
-def check_error(result, action):
-    """An error that a person can act on: the right code, and a path."""
+def check_error(result, action, point=None):
+    """An error that a person can act on: the right code, and a path, or the failpoint `point` that made it."""
     if action in ("kill", "kill-half", "kill-after"):
         if result.returncode != -9:
             raise Fault(f"ended with {result.returncode} instead of being killed")
         return
     if result.returncode != 5:
         raise Fault(f"ended with {result.returncode} instead of 5: {result.stderr.strip()}")
-    if not re.search(r"`[^`]*/[^`]*`|`\.[^`]+`", result.stderr):
+    if re.search(r"`[^`]*/[^`]*`|`\.[^`]+`", result.stderr):
+        return
+    # A failpoint stands before the call that knows the path, so its error names the point instead.
+    if not point or f"(failpoint) `{point}`" not in result.stderr:
         raise Fault(f"the message names no path: {result.stderr.strip()}")
+
+
+def repeat(scenario, case):
+    """The same command must now do its work, with no step by hand in between."""
+    again = run(scenario.command, case / scenario.where)
+    if again.returncode != 0:
+        raise Fault(f"the same command again ended with {again.returncode}: {again.stderr.strip()}")
+    check_success(scenario, case, "after the second run")
 
 
 def one(scenario, folder, number, env, action, fired):
@@ -84,7 +95,7 @@ def one(scenario, folder, number, env, action, fired):
                 raise Fault("was not killed")
             check_success(scenario, case, "after a success despite the fault")
         else:
-            check_error(result, action)
+            check_error(result, action, env(case).get("MLOPS_FAILPOINT", "").split(":")[0])
             # Where nothing can be written, nothing can be removed either; a full disk is no such place.
             if action in ERRORS and (env(case).get("FAULTS_LASTING") != "1" or action in ("ENOSPC", "EMFILE", "short")):
                 left = leftovers(case)
@@ -92,13 +103,10 @@ def one(scenario, folder, number, env, action, fired):
                     raise Fault(f"left {left[0][len(str(case)):]}")
             fsck(scenario, case, "at once")
             check_old(scenario, case, "at once")
-        again = run(scenario.command, case / scenario.where)
-        if again.returncode != 0:
-            raise Fault(f"the same command again ended with {again.returncode}: {again.stderr.strip()}")
+        repeat(scenario, case)
         left = leftovers(case)
         if left:
             raise Fault(f"left after the second run: {left[0][len(str(case)):]}")
-        check_success(scenario, case, "after the second run")
         return True
     finally:
         discard(case)
@@ -172,7 +180,6 @@ def failpoints(scenario, folder, actions):
 
         def body(index):
             name, count = points[index - 1]
-            fired = [True]
 
             def work():
                 one(scenario, folder, f"{action}-{index}",

@@ -292,10 +292,7 @@ def prove(scenario, folder, is_brief):
                 if prefix == count:
                     for version in scenario.new:
                         version.check(case, "after the power cut, new version")
-                again = run(scenario.command, case / scenario.where)
-                if again.returncode != 0:
-                    raise Fault(f"the same command again ended with {again.returncode}: {again.stderr.strip()}")
-                kill_matrix.check_success(scenario, case, "after the second run")
+                kill_matrix.repeat(scenario, case)
             finally:
                 discard(case)
 

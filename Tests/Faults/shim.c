@@ -145,6 +145,13 @@ static int can_happen(const struct call *call) {
     }
 }
 
+// Where the next write goes: a file that is open to append takes it at its end.
+static int64_t write_position(int file) {
+    struct stat status;
+    if (fcntl(file, F_GETFL) & O_APPEND && fstat(file, &status) == 0) return status.st_size;
+    return lseek(file, 0, SEEK_CUR);
+}
+
 int call_begin(struct call *call) {
     faults_prepare();
     call->number = 0;
@@ -169,7 +176,7 @@ int call_begin(struct call *call) {
         real_syscall(SYS_write, faults.names, line, (size_t)length);
     }
     int is_due = can_happen(call) && faults.at && (call->number == faults.at || (faults.is_lasting && call->number > faults.at));
-    call->offset = call->descriptor >= 0 && call->offset < 0 ? lseek(call->descriptor, 0, SEEK_CUR) : call->offset;
+    if (call->descriptor >= 0 && call->offset < 0) call->offset = write_position(call->descriptor);
     errno = saved;
     if (!is_due) return 0;
     switch (faults.action) {
