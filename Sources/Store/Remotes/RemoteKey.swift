@@ -30,8 +30,15 @@ enum RemoteKey {
         let refused = key.unicodeScalars.first { scalar in
             scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
                 || "\\%;#?*:|<>\"".unicodeScalars.contains(scalar)
-                || scalar.value == 0xFFFD || scalar.properties.isBidiControl
+                || scalar.value == 0xFFFD || isUnseen(scalar.properties)
         }
         return refused.map { "contains the character U+\(String($0.value, radix: 16, uppercase: true))" }
+    }
+    /// Whether two keys that look the same can differ by it: what joins, marks, directs or separates without a shape.
+    private static func isUnseen(_ properties: Unicode.Scalar.Properties) -> Bool {
+        switch properties.generalCategory {
+        case .format, .lineSeparator, .paragraphSeparator: true
+        default: properties.isBidiControl || properties.isDefaultIgnorableCodePoint
+        }
     }
 }
