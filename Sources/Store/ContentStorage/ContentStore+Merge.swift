@@ -89,12 +89,7 @@ private struct TreeMerger {
     }
 
     private mutating func store(_ entries: [TreeEntry]) -> TreeEntry {
-        let tree = TreeListing(entries: entries)
-        let bytes = tree.encoded()
-        let digest = Digest.of(bytes)
-        trees.append((digest, bytes))
-        return TreeEntry(
-            name: "", kind: .tree, digest: digest, byteCount: tree.byteCount, fileCount: tree.fileCount)
+        TreeListing(entries: entries).entry(storedIn: &trees)
     }
 
     mutating func emptyTree() -> TreeEntry { store([]) }

@@ -56,12 +56,7 @@ struct TreeAssembly {
             }
             start = end
         }
-        let tree = TreeListing(entries: entries)
-        let bytes = tree.encoded()
-        let digest = Digest.of(bytes)
-        trees.append((digest, bytes))
-        return TreeEntry(
-            name: "", kind: .tree, digest: digest, byteCount: tree.byteCount, fileCount: tree.fileCount)
+        return TreeListing(entries: entries).entry(storedIn: &trees)
     }
 
     private static func clash(_ parts: [[UInt8]]) -> MLOpsError {

@@ -58,6 +58,14 @@ struct TreeListing: Equatable {
         return output
     }
 
+    /// The entry that stands for this listing, which goes into `trees` to be stored.
+    func entry(storedIn trees: inout [(digest: Digest, listing: [UInt8])]) -> TreeEntry {
+        let bytes = encoded()
+        let digest = Digest.of(bytes)
+        trees.append((digest, bytes))
+        return TreeEntry(name: "", kind: .tree, digest: digest, byteCount: byteCount, fileCount: fileCount)
+    }
+
     /// - Throws: kind `.damaged` if `bytes` are not the canonical listing of a directory, or hold a name that could lead
     ///   outside of it.
     init(parsing bytes: [UInt8], subject: String) throws {

@@ -5,7 +5,7 @@ package struct GitFileVersion: Hashable, Sendable {
     /// From the root of the working tree.
     package var path: String
     package var bytes: [UInt8]
-    /// What holds it, for people: `commit 0123456789ab`, `the index of /work/tree`.
+    /// What holds it, for people: `commit 0123456789ab`, `the index of <working tree>`.
     package var holder: String
     /// False if only commits hold it that the policy gives up.
     package var isKept: Bool

@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    private static func stub(_ store: StubS3) throws -> Site {
+    private static func inMemory(_ store: InMemoryS3) throws -> Site {
         let server = try ScriptedServer { store.answer($0) }
         var site = Site(port: server.port, bucket: "bucket", environment: TestS3.environment(), owner: server)
         (site.limits.singlePut, site.limits.part) = (1 << 20, 300_000)
@@ -96,13 +96,13 @@ import Testing
     }
 
     @Test(arguments: 1...2)
-    func everyPushAndPullEndsRightOverAStubThatUsesParts(_ number: Int) async throws {
+    func everyPushAndPullEndsRightOverAServerInMemoryThatUsesParts(_ number: Int) async throws {
         let seed = UInt64(number)
-        let store = StubS3()
-        let proxy = try await run(try FaultProxyTests.stub(store), seed: seed, rounds: 18)
+        let store = InMemoryS3()
+        let proxy = try await run(try FaultProxyTests.inMemory(store), seed: seed, rounds: 18)
         #expect(proxy.faultCount > 20)
         #expect(store.state.withLock { $0.uploads.isEmpty && $0.uploadCount > 0 }, "no upload is left open")
-        tell(proxy, "stub", seed: seed, rounds: 18)
+        tell(proxy, "the server in memory", seed: seed, rounds: 18)
     }
 
     @Test(.enabled(if: TestS3.isAvailable, "MLOPS_TEST_S3 is not set"))
@@ -114,8 +114,8 @@ import Testing
     }
 
     @Test func aProxyThatStripsConditionsIsFoundOut() async throws {
-        let store = StubS3()
-        let site = try FaultProxyTests.stub(store)
+        let store = InMemoryS3()
+        let site = try FaultProxyTests.inMemory(store)
         let proxy = try FaultProxy(upstream: site.port, seed: 1, share: 0, stripsConditions: true)
         let remote = try site.remote(proxy.url, "pre")
         #expect(try await !probeRemote(remote).hasConditionalWrites)

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 
 /// A small S3 in memory that verifies checksums and honours conditions, for a `ScriptedServer`.
-final class StubS3: Sendable {
+final class InMemoryS3: Sendable {
     struct Upload {
         var key: String
         var parts: [Int: [UInt8]] = [:]
@@ -25,7 +25,7 @@ final class StubS3: Sendable {
             return .text(400, "<Error><Code>BadDigest</Code></Error>")
         }
         return state.withLock { state in
-            let (status, body) = StubS3.perform(request, &state)
+            let (status, body) = InMemoryS3.perform(request, &state)
             var headers = [(name: "ETag", value: "\"x\"")]
             if request.method == "GET", request.headers["range"] == nil, status == 200 {
                 headers.append(("x-amz-checksum-sha256", checksum(body)))

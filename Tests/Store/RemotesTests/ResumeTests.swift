@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func anUploadInPartsGoesOnWithThePartsThatLieThere() async throws {
-        let store = StubS3()
+        let store = InMemoryS3()
         let isDown = Atomic<Bool>(false)
         // The process dies with the third part: nothing it says any more arrives.
         let server = try ScriptedServer { request in

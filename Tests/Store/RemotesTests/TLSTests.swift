@@ -9,7 +9,7 @@ import Testing
 @Suite(.enabled(if: TLSFront.isAvailable, "openssl or python3 is not installed"))
 struct TLSTests {
     @Test func trustsTheAuthorityThatTheRemoteNamesAndNoOther() async throws {
-        let store = StubS3()
+        let store = InMemoryS3()
         let server = try ScriptedServer { store.answer($0) }
         let front = try TLSFront(before: server.port)
         func remote(_ authority: String?, _ variables: [String: String] = [:]) throws -> S3Remote {
