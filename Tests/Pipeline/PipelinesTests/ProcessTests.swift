@@ -6,6 +6,12 @@ import Testing
 
 @testable import Pipelines
 
+extension StageProcess {
+    fileprivate func run(log: String, onLine: @escaping @Sendable (String) -> Void) async throws -> StageEnding {
+        try await run(StageOutput(path: log, onLine: onLine))
+    }
+}
+
 struct ProcessTests {
     private let folder: TemporaryFolder
     /// A number of seconds that no other sleep on the machine has.

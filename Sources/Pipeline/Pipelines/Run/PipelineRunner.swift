@@ -15,6 +15,8 @@ package struct RunOptions: Sendable {
     package var grace: Duration = .seconds(5)
     /// Handed to built-in steps as it is; `git` and `pipeline` are filled in.
     package var provenance: JSONValue = [:]
+    /// What `executor:` can name besides `local`.
+    package var executors: [any StageExecutor] = []
 
     package init(jobs: Int) {
         precondition(jobs > 0, "jobs must be at least 1, not \(jobs)")
@@ -53,6 +55,9 @@ package struct PipelineRunner: Sendable {
         }
         return (pipeline.graph.closure(of: named), Set(named))
     }
+
+    /// What runs the stage's process.
+    func executor(for stage: Stage) throws -> any StageExecutor { LocalExecutor() }
 
     func lookup(_ executables: ExecutableDigests) -> StageLookup {
         StageLookup(

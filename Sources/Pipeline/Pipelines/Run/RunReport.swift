@@ -51,6 +51,8 @@ package struct StageReport: Sendable {
     /// Exit code of the process; nil when it was killed by a signal or never ran.
     package var exitCode: Int32?
     package var usage: ResourceUsage?
+    /// Where it ran, as its executor tells it: `{job, nodes, …}` of a cluster; nil on this machine.
+    package var place: JSONValue?
     /// `{joules, kwh, method, …}`; for a cached stage as it was measured.
     package var energy: JSONValue?
     /// The content of its metrics files; nil if it has none.
@@ -83,6 +85,7 @@ package struct StageReport: Sendable {
                 "peakBytes": .int(usage.peakByteCount),
             ]
         }
+        members["place"] = place
         members["energy"] = energy
         members["metrics"] = metrics
         if !outs.isEmpty { members["outs"] = .array(outs.map(\.json)) }

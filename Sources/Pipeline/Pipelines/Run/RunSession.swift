@@ -178,7 +178,8 @@ final class RunSession {
             let (events, name) = (events, stage.name)
             let execution = StageExecution(
                 lookup: lookup, stage: stage, upstream: upstream, needed: needed, runID: runID, runFolder: folder,
-                meter: runner.meter, executable: runner.executable, provenance: provenance(),
+                executor: try runner.executor(for: stage), meter: runner.meter, executable: runner.executable,
+                provenance: provenance(),
                 grace: runner.options.grace,
                 onLine: { events.send(.stageLog(stage: name, line: $0)) })
             return await execution.run()

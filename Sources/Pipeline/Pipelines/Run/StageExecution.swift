@@ -9,6 +9,7 @@ struct StageExecution: Sendable {
     let runID: String
     /// The run's folder, absolute.
     let runFolder: String
+    let executor: any StageExecutor
     let meter: any EnergyMeter
     /// The program that performs built-in steps: this one.
     let executable: String
@@ -40,12 +41,13 @@ struct StageExecution: Sendable {
 
     private func run(_ report: inout StageReport) async throws {
         let untouched = try await clearOutputs()
-        let process = try prepare()
+        let command = try prepare()
         let token = meter.start()
-        let ending = try await process.run(log: logPath, onLine: onLine)
+        let ending = try await executor.run(command, output: StageOutput(path: logPath, onLine: onLine))
         report.duration = ending.usage.wall
         report.usage = ending.usage
         report.energy = meter.stop(token, usage: ending.usage)
+        report.place = ending.place
         if case .exited(let code) = ending.status { report.exitCode = code }
         try check(ending)
         try checkOutputs(untouched)
@@ -104,12 +106,11 @@ struct StageExecution: Sendable {
         }
     }
 
-    private func prepare() throws -> StageProcess {
+    private func prepare() throws -> StageCommand {
         var environment = pipeline.environment
         for (name, value) in stage.environment { environment[name] = value }
-        environment["MLOPS_RUN"] = runID
-        environment["MLOPS_PIPELINE"] = pipeline.name
-        environment["MLOPS_STAGE"] = stage.name
+        let own = ["MLOPS_RUN": runID, "MLOPS_PIPELINE": pipeline.name, "MLOPS_STAGE": stage.name]
+        environment.merge(own) { $1 }
         let program: String
         let arguments: [String]
         switch stage.action {
@@ -119,9 +120,12 @@ struct StageExecution: Sendable {
             try writeRequest(step: name, version: version)
             (program, arguments) = (executable, [executable, "step", folder])
         }
-        return StageProcess(
-            executable: program, arguments: arguments, environment: environment, directory: pipeline.root,
-            timeout: stage.timeout, grace: grace)
+        return StageCommand(
+            stage: stage, pipeline: pipeline.name, run: runID, fingerprint: needed.fingerprint, executable: program,
+            arguments: arguments, environment: environment,
+            givenVariables: Set(stage.environment.map(\.name)).union(own.keys), directory: pipeline.root,
+            folder: folder,
+            grace: grace)
     }
 
     private func writeRequest(step: String, version: Int) throws {
@@ -140,7 +144,7 @@ struct StageExecution: Sendable {
 
     // MARK: After
 
-    private func check(_ ending: StageProcess.Ending) throws {
+    private func check(_ ending: StageEnding) throws {
         if ending.stop == .cancelled || Task.isCancelled {
             throw MLOpsError(.interrupted, "stage `\(stage.name)` was interrupted")
         }
@@ -149,6 +153,7 @@ struct StageExecution: Sendable {
                 .failed, "stage `\(stage.name)` ran longer than its timeout of \(Format.duration(timeout))",
                 hint: "raise `timeout`, or see `\(logHint)` for what it was doing", at: stage.location)
         }
+        if let failure = ending.failure { throw failure }
         guard ending.status != .exited(0) else { return }
         if let error = reportedError() { throw error }
         throw MLOpsError(
@@ -164,7 +169,7 @@ struct StageExecution: Sendable {
         return StepFailure(json).error
     }
 
-    private func text(of status: StageProcess.Status) -> String {
+    private func text(of status: StageEnding.Status) -> String {
         switch status {
         case .exited(let code): "failed with exit code \(code)"
         case .signalled(9): "was killed by signal 9; the system may have run out of memory"
@@ -175,7 +180,7 @@ struct StageExecution: Sendable {
 
     private var logHint: String { FileSystem.join(RunRecord.folder(runID), stage.name) + ".log" }
 
-    private func hint(_ ending: StageProcess.Ending) -> String {
+    private func hint(_ ending: StageEnding) -> String {
         let lines = ending.lastLines.suffix(5).map { "\n    " + shortened($0, to: 200) }.joined()
         return "the whole log is `\(logHint)`" + (lines.isEmpty ? "" : "; it ends with" + lines)
     }

@@ -5,7 +5,7 @@ internal import Glibc
 ///
 /// Memory and disk are bounded whatever the stage prints: the file keeps the first `headLimit` bytes and the last
 /// `tailLimit`; a line longer than `lineLimit` bytes is cut.
-final class StageLog {
+package final class StageLog {
     static let headLimit = 64 << 20
     static let tailLimit = 1 << 20
     static let lineLimit = 8192
@@ -22,7 +22,7 @@ final class StageLog {
     private var line: [UInt8] = []
     private var isCut = false
     private var endsInReturn = false
-    private(set) var lastLines: [String] = []
+    package private(set) var lastLines: [String] = []
     private var failure: (any Error)?
 
     /// - Parameter onLine: gets each line, without its newline and without control characters.
@@ -37,7 +37,7 @@ final class StageLog {
         self.onLine = onLine
     }
 
-    func append(_ bytes: UnsafeRawBufferPointer) {
+    package func append(_ bytes: UnsafeRawBufferPointer) {
         write(bytes)
         var rest = bytes[...]
         while let end = rest.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {
@@ -72,7 +72,7 @@ final class StageLog {
     /// Ends the last line and the file.
     ///
     /// - Throws: the first error of writing the file, such as a full disk.
-    func finish() throws {
+    package func finish() throws {
         if !line.isEmpty { endLine() }
         if tailCount > 0, failure == nil {
             do {

@@ -14,25 +14,12 @@ struct StageProcess: Sendable {
     /// Between SIGTERM and SIGKILL.
     var grace: Duration
 
-    enum Status: Sendable, Hashable {
-        case exited(Int32)
-        case signalled(Int32)
-    }
+    typealias Status = StageEnding.Status
 
-    enum StopReason: Sendable, Hashable { case timeout, cancelled }
-
-    struct Ending: Sendable {
-        var status: Status
-        var usage: ResourceUsage
-        /// Set when the program was told to end.
-        var stop: StopReason?
-        var lastLines: [String]
-    }
-
-    /// Runs the program; its output goes to the file at `log` and line by line to `onLine`, from one thread.
+    /// Runs the program; what it prints goes to `output`.
     ///
     /// When the task is cancelled, the program gets SIGTERM, after `grace` SIGKILL; the ending is returned then, too.
-    func run(log: String, onLine: @escaping @Sendable (String) -> Void) async throws -> Ending {
+    func run(_ output: StageOutput) async throws -> StageEnding {
         let control = StageControl(grace: grace)
         let watchdog = timeout.map { timeout in
             Task.detached {
@@ -45,8 +32,7 @@ struct StageProcess: Sendable {
             try await withCheckedThrowingContinuation { continuation in
                 // A thread, as it blocks in read and wait for as long as the program runs.
                 let thread = Thread {
-                    continuation.resume(
-                        with: Result { try self.runBlocking(log: log, control: control, onLine: onLine) })
+                    continuation.resume(with: Result { try self.runBlocking(output, control: control) })
                 }
                 thread.stackSize = 512 << 10
                 thread.start()
@@ -56,13 +42,11 @@ struct StageProcess: Sendable {
         }
     }
 
-    private func runBlocking(
-        log path: String, control: StageControl, onLine: @escaping (String) -> Void
-    ) throws -> Ending {
-        let log = try StageLog(path: path, onLine: onLine)
+    private func runBlocking(_ target: StageOutput, control: StageControl) throws -> StageEnding {
+        let log = try target.open()
         var ends: [Int32] = [-1, -1]
-        guard mlops_pipe(&ends) == 0 else { throw MLOpsError.system("make a pipe for", path, errno: errno) }
-        let output = OpenFile(descriptor: ends[0], path: path)
+        guard mlops_pipe(&ends) == 0 else { throw MLOpsError.system("make a pipe for", target.path, errno: errno) }
+        let output = OpenFile(descriptor: ends[0], path: target.path)
         let start = ContinuousClock.now
         let (supervisor, descriptor) = try spawn(output: ends[1])
         control.begin(descriptor)
@@ -78,7 +62,7 @@ struct StageProcess: Sendable {
             wall: ContinuousClock.now - start, userSeconds: Double(user) * 1e-6, systemSeconds: Double(system) * 1e-6,
             peakByteCount: peak)
         let signal = status & 0x7F
-        return Ending(
+        return StageEnding(
             status: signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal), usage: usage,
             stop: control.stopReason, lastLines: log.lastLines)
     }
@@ -122,7 +106,7 @@ struct StageProcess: Sendable {
 final class StageControl: Sendable {
     private struct State {
         var descriptor: Int32?
-        var stop: StageProcess.StopReason?
+        var stop: StageEnding.StopReason?
         var isEnded = false
     }
 
@@ -131,10 +115,10 @@ final class StageControl: Sendable {
 
     init(grace: Duration) { self.grace = grace }
 
-    var stopReason: StageProcess.StopReason? { state.withLock { $0.stop } }
+    var stopReason: StageEnding.StopReason? { state.withLock { $0.stop } }
 
     /// SIGTERM now, SIGKILL after the grace; the first reason stays.
-    func stop(_ reason: StageProcess.StopReason) {
+    func stop(_ reason: StageEnding.StopReason) {
         let isFirst = state.withLock { state in
             guard state.stop == nil, !state.isEnded else { return false }
             state.stop = reason

@@ -1,0 +1,13 @@
+internal import Basics
+
+/// Runs stages on this machine, each under a supervisor of its own.
+struct LocalExecutor: StageExecutor {
+    var name: String { "local" }
+
+    func run(_ command: StageCommand, output: StageOutput) async throws -> StageEnding {
+        try await StageProcess(
+            executable: command.executable, arguments: command.arguments, environment: command.environment,
+            directory: command.directory, timeout: command.stage.timeout, grace: command.grace
+        ).run(output)
+    }
+}
