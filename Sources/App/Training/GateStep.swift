@@ -32,7 +32,9 @@ package struct GateStep: BuiltInStep {
         let settings: Settings = try decodeSettings(with)
         let rules = try GateRule.list(from: with["rules"] ?? .null, at: "rules")
         let stages = Set(environment.stages.map(\.name))
-        let named = rules.compactMap { rule in rule.metric.split(separator: ".").first.map(String.init) }
+        let named = rules.compactMap { rule in
+            environment.stageName(of: rule.metric) ?? rule.metric.split(separator: ".").first.map(String.init)
+        }
         if let unknown = named.first(where: { !stages.contains($0) && $0 != "energy" }) {
             throw MLOpsError(
                 .usage, "a rule measures `\(unknown).…`, but no stage is called `\(unknown)`",
@@ -77,8 +79,9 @@ package struct GateStep: BuiltInStep {
     private func samples(for rules: [GateRule], in context: StepContext) throws -> [String: [Double]] {
         var samples: [String: [Double]] = [:]
         for rule in rules where rule.confidence != nil {
-            let parts = rule.metric.split(separator: ".").map(String.init)
-            guard parts.count == 2, let place = context.metrics[parts[0]]?["samples"]?[parts[1]],
+            let stages = (context.metrics.object ?? [:]).keys
+            guard let stage = stages.first(where: { rule.metric.hasPrefix($0 + ".") }),
+                let place = context.metrics[stage]?["samples"]?[String(rule.metric.dropFirst(stage.count + 1))],
                 let file = place["file"]?.string, let column = place["column"]?.string
             else { continue }
             let path = FileSystem.absolute(try RelativePath(file).description, from: context.root)

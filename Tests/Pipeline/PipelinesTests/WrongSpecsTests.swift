@@ -33,7 +33,7 @@ struct WrongSpecsTests {
         ("a reserved name", stages("energy: { run: x }")),
         ("an unknown key of a stage", stage("run: x", "dep: [data]")),
         ("a key far from all others", stage("run: x", "colour: red")),
-        ("a key of a later version", stage("run: x", "matrix: { seed: [1, 2] }")),
+        ("a matrix of scalars", stage("run: x", "matrix: { seed: 1 }")),
         ("neither run nor uses", stage("deps: [data]")),
         ("both run and uses", stage("run: x", "uses: train")),
         ("with beside run", stage("run: x", "with: { a: 1 }")),

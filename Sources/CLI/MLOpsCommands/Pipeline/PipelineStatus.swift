@@ -35,15 +35,18 @@ extension PipelineStatusReport: TextRenderable {
                 case .changed: ("would run", .caution)
                 case .waiting: ("waits", .faint)
                 case .blocked: ("blocked", .bad)
+                case .skipped: ("skipped", .faint)
                 }
             lines.append("\(style(word, tone))  \(stage.name)")
             if let error = stage.error { lines.append("    \(error)") }
-            if stage.state == .changed { lines += stage.reasons.map { "    because \($0.text)" } }
+            if stage.state == .changed || stage.state == .skipped {
+                lines += stage.reasons.map { "    because \($0.text)" }
+            }
         }
         return lines.joined(separator: "\n")
     }
 
     package var essence: String {
-        stages.filter { $0.state != .upToDate }.map(\.name).joined(separator: "\n")
+        stages.filter { $0.state != .upToDate && $0.state != .skipped }.map(\.name).joined(separator: "\n")
     }
 }

@@ -14,7 +14,10 @@ extension PipelineRunner {
         var report = PipelineStatusReport(pipeline: pipeline.name, stages: [])
         for index in pipeline.graph.order where isSelected.contains(index) {
             let stage: PipelineStatusReport.Stage
-            if let blocker = pipeline.graph.upstream[index].first(where: { entries[$0] == nil }) {
+            if let reason = skipped(index, states) {
+                stage = PipelineStatusReport.Stage(
+                    name: pipeline.stages[index].name, state: .skipped, reasons: [reason])
+            } else if let blocker = pipeline.graph.upstream[index].first(where: { entries[$0] == nil }) {
                 stage = waiting(index, for: blocker, states[blocker])
             } else {
                 var own = lookup
@@ -26,6 +29,16 @@ extension PipelineRunner {
         }
         executables.save()
         return report
+    }
+
+    /// Why a run would skip the stage; nil if it would not.
+    private func skipped(_ index: Int, _ states: [Int: PipelineStatusReport.State]) -> StageReason? {
+        if let condition = pipeline.stages[index].condition, !condition.holds {
+            return StageReason("condition", "", condition.explanation)
+        }
+        guard let other = pipeline.graph.upstream[index].first(where: { states[$0] == .skipped }) else { return nil }
+        let name = pipeline.stages[other].name
+        return StageReason("upstream", name, "`\(name)` is skipped")
     }
 
     private func waiting(

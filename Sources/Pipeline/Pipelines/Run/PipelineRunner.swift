@@ -49,10 +49,7 @@ package struct PipelineRunner: Sendable {
     /// The chosen stages by index, with all that they wait for.
     func selection() throws -> (all: [Int], named: Set<Int>) {
         guard !options.stages.isEmpty else { return (Array(pipeline.stages.indices), Set(pipeline.stages.indices)) }
-        let named = try options.stages.map { name in
-            let stage = try pipeline.stage(name)
-            return pipeline.stages.firstIndex { $0.name == stage.name } ?? 0
-        }
+        let named = try options.stages.flatMap { try pipeline.stageIndices($0) }
         return (pipeline.graph.closure(of: named), Set(named))
     }
 

@@ -23,7 +23,7 @@ final class RunSession {
         self.named = named
         let pipeline = runner.pipeline
         scheduler = Scheduler(
-            graph: pipeline.graph, selected: Set(selected), width: runner.options.jobs,
+            graph: pipeline.graph, selected: Set(selected), excluded: pipeline.excluded, width: runner.options.jobs,
             keepsGoing: runner.options.keepsGoing)
         let started = Timestamp.now
         let id = RunRecord.newID(at: started)
@@ -91,6 +91,8 @@ final class RunSession {
         var stage = StageReport(name: pipeline.stages[index].name, state: .skipped)
         let reason: StageReason
         switch cause {
+        case .condition:
+            reason = StageReason("condition", "", pipeline.stages[index].condition?.explanation ?? "its `if` is false")
         case .upstream(let other):
             let name = pipeline.stages[other].name
             let state = scheduler.states[other]

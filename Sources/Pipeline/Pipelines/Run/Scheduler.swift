@@ -1,7 +1,7 @@
 /// Which stages may start: a pure state machine, event in, actions out.
 ///
 /// - A stage starts when all that it waits for succeeded and fewer than `width` run; of several, the first of the file.
-/// - What waits for a stage that did not succeed is skipped.
+/// - What waits for a stage that did not succeed is skipped, and so is what a condition leaves out.
 /// - After a failure nothing new starts, unless `keepsGoing`; after a refusal everything else goes on, so that reports are
 ///   still written.
 struct Scheduler: Sendable {
@@ -21,6 +21,8 @@ struct Scheduler: Sendable {
     }
 
     enum SkipCause: Sendable, Hashable {
+        /// Its own condition does not hold.
+        case condition
         /// A stage that it waits for did not succeed.
         case upstream(Int)
         /// The run stops after that stage failed.
@@ -37,13 +39,17 @@ struct Scheduler: Sendable {
     private var runningCount = 0
     private var unfinishedCount: Int
     private var stoppedBy: SkipCause?
+    private let excluded: [Int]
 
-    /// - Parameter selected: the stages to run, closed under `upstream`; others count as done.
-    init(graph: StageGraph, selected: Set<Int>, width: Int, keepsGoing: Bool) {
+    /// - Parameters:
+    ///   - selected: the stages to run, closed under `upstream`; others count as done.
+    ///   - excluded: those whose condition does not hold.
+    init(graph: StageGraph, selected: Set<Int>, excluded: Set<Int> = [], width: Int, keepsGoing: Bool) {
         precondition(width > 0, "width must be at least 1, not \(width)")
         self.graph = graph
         self.width = width
         self.keepsGoing = keepsGoing
+        self.excluded = excluded.intersection(selected).sorted()
         states = graph.names.indices.map { selected.contains($0) ? .waiting : .succeeded }
         missing = graph.upstream.map { $0.count { selected.contains($0) } }
         unfinishedCount = selected.count
@@ -53,8 +59,16 @@ struct Scheduler: Sendable {
     /// Whether every stage has ended.
     var isDone: Bool { unfinishedCount == 0 }
 
-    /// The stages that start first.
-    mutating func begin() -> [Action] { startReady() }
+    /// What is left out, then the stages that start first.
+    mutating func begin() -> [Action] {
+        var actions: [Action] = []
+        for stage in excluded {
+            // One that waits for another such stage may be skipped already.
+            if states[stage] == .waiting { actions.append(skip(stage, .condition)) }
+            actions += skipDownstream(of: stage)
+        }
+        return actions + startReady()
+    }
 
     mutating func handle(_ event: Event) -> [Action] {
         switch event {

@@ -45,6 +45,8 @@ struct StageLookup: Sendable {
         let entry = cache.entry(fingerprint)
         if isForced {
             reasons = [StageReason("forced", "", "it was asked to run anyway")]
+        } else if stage.isAlwaysChanged {
+            reasons = [StageReason("forced", "", "it is `always_changed`")]
         } else if let entry {
             switch try await check(entry, of: stage) {
             case .success(let found): return .found(found)

@@ -13,6 +13,8 @@ package struct PipelineStatusReport: Sendable, Encodable {
         case waiting
         /// It cannot run: a dependency is missing.
         case blocked
+        /// Its condition does not hold, or it waits for such a stage.
+        case skipped
     }
 
     package struct Stage: Sendable, Encodable {
@@ -37,5 +39,5 @@ package struct PipelineStatusReport: Sendable, Encodable {
     package var stages: [Stage]
 
     /// Whether a run would do nothing.
-    package var isUpToDate: Bool { stages.allSatisfy { $0.state == .upToDate } }
+    package var isUpToDate: Bool { stages.allSatisfy { $0.state == .upToDate || $0.state == .skipped } }
 }

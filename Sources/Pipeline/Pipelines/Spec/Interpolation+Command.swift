@@ -2,7 +2,7 @@ internal import Basics
 
 extension Interpolation {
     /// What a `run:` says to start.
-    func command(_ node: YAMLNode, used: inout Set<String>) throws -> Stage.Action {
+    func command(_ node: YAMLNode, used: inout ReferenceUse) throws -> Stage.Action {
         switch node.content {
         case .string(let line):
             guard !line.allSatisfy(\.isWhitespace) else { throw node.expected("a command") }
@@ -30,7 +30,7 @@ extension Interpolation {
     /// Refuses values that the shell would interpret, so that a parameter cannot become a command.
     private func checkShellValues(_ line: String, at location: SourceLocation) throws {
         for name in try references(in: line, at: location) {
-            var used: Set<String> = []
+            var used = ReferenceUse()
             let reference = YAMLNode(.string("${\(name)}"), at: location)
             let value = try resolve(reference, used: &used)
             let text = try value.scalarText("a number or a text for `${\(name)}`")

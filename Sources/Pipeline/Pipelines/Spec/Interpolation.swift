@@ -15,20 +15,55 @@ package struct GitContext: Sendable, Hashable, Codable {
     }
 }
 
-/// Replaces `${params.a}`, `${git.branch}`, `${git.commit}` and `${env.NAME}` in the values of a spec.
+/// What the references of a stage drew on.
+struct ReferenceUse: Sendable {
+    /// The parameters, by path.
+    var parameters: Set<String> = []
+    /// Bytes and values that references were replaced by.
+    var size = 0
+
+    /// Far above any real pipeline; below it no file of the allowed length can fill the memory by repeating a value.
+    static let sizeLimit = 64 << 20
+
+    mutating func add(_ node: YAMLNode) throws {
+        size += ReferenceUse.size(of: node)
+        guard size <= ReferenceUse.sizeLimit else {
+            throw MLOpsError(
+                .usage,
+                "the references of the pipeline stand for more than \(Format.bytes(Int64(ReferenceUse.sizeLimit)))",
+                hint: "keep large values in a file and name it in `deps`", at: node.location)
+        }
+    }
+
+    private static func size(of node: YAMLNode) -> Int {
+        switch node.content {
+        case .list(let items): items.reduce(32) { $0 + size(of: $1) }
+        case .map(let entries): entries.reduce(32) { $0 + $1.key.utf8.count + size(of: $1.value) }
+        default: 32 + node.text.utf8.count
+        }
+    }
+}
+
+/// Replaces `${params.a}`, `${matrix.a}`, `${item}`, `${git.branch}`, `${env.NAME}` and the like in the values of a spec.
 ///
 /// A scalar that is one reference takes the value with its type; inside a longer text the value must be a scalar. `$${` stands
-/// for `${`.
+/// for `${`, and `${a:-b}` for `b` where `a` has no value.
 struct Interpolation: Sendable {
     var parameters: ParameterSet
     var git: GitContext
     var environment: [String: String]
+    /// Names whose values may not be put into a spec.
+    var secrets: Set<String> = []
+    /// Of the stage whose keys are read.
+    var locals = StageLocals()
+    /// Whether a variable that is not set becomes a text rather than an error: in a stage that does not run.
+    var isLenient = false
 
     /// `node` with every reference replaced; the parameters that were used are added to `used`.
-    func resolve(_ node: YAMLNode, used: inout Set<String>) throws -> YAMLNode {
+    func resolve(_ node: YAMLNode, used: inout ReferenceUse) throws -> YAMLNode {
         switch node.content {
         case .string(let text):
-            return text.contains("$") ? try resolve(text: text, node: node, used: &used) : node
+            return text.utf8.contains(UInt8(ascii: "$")) ? try resolve(text: text, node: node, used: &used) : node
         case .list(let items):
             var node = node
             node.content = .list(try items.map { try resolve($0, used: &used) })
@@ -51,11 +86,12 @@ struct Interpolation: Sendable {
         case reference(String)
     }
 
-    private func resolve(text: String, node: YAMLNode, used: inout Set<String>) throws -> YAMLNode {
+    private func resolve(text: String, node: YAMLNode, used: inout ReferenceUse) throws -> YAMLNode {
         let pieces = try pieces(of: text, at: node.location)
         if pieces.count == 1, case .reference(let name) = pieces[0] {
             var value = try value(of: name, at: node.location, used: &used)
             value.location = node.location
+            try used.add(value)
             return value
         }
         var output = ""
@@ -71,6 +107,7 @@ struct Interpolation: Sendable {
                         hint: "use it alone, as the whole value", at: node.location)
                 default: output += value.text
                 }
+                try used.add(value)
             }
         }
         return YAMLNode(.string(output), at: node.location, text: output)
@@ -84,72 +121,29 @@ struct Interpolation: Sendable {
     private func pieces(of text: String, at location: SourceLocation) throws -> [Piece] {
         var pieces: [Piece] = []
         var literal = ""
-        var rest = text[...]
-        while let dollar = rest.firstIndex(of: "$") {
-            literal += rest[..<dollar]
+        var rest = text.utf8[...]
+        while let dollar = rest.firstIndex(of: UInt8(ascii: "$")) {
+            literal += Substring(rest[..<dollar])
             rest = rest[dollar...]
-            if rest.hasPrefix("$${") {
+            if rest.starts(with: "$${".utf8) {
                 literal += "${"
                 rest = rest.dropFirst(3)
-            } else if rest.hasPrefix("${") {
-                guard let end = rest.firstIndex(of: "}") else {
+            } else if rest.starts(with: "${".utf8) {
+                guard let end = rest.firstIndex(of: UInt8(ascii: "}")) else {
                     throw MLOpsError(
                         .usage, "`${` has no `}`", hint: "close it, or write `$${` for the text itself", at: location)
                 }
                 if !literal.isEmpty { pieces.append(.text(literal)) }
                 literal = ""
-                pieces.append(.reference(String(rest[..<end].dropFirst(2))))
+                pieces.append(.reference(String(Substring(rest[..<end].dropFirst(2)))))
                 rest = rest[rest.index(after: end)...]
             } else {
                 literal += "$"
                 rest = rest.dropFirst()
             }
         }
-        literal += rest
+        literal += Substring(rest)
         if !literal.isEmpty || pieces.isEmpty { pieces.append(.text(literal)) }
         return pieces
-    }
-
-    private func value(of name: String, at location: SourceLocation, used: inout Set<String>) throws -> YAMLNode {
-        func text(_ value: String) -> YAMLNode { YAMLNode(.string(value), at: location, text: value) }
-        let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        switch (parts[0], parts.count == 2 ? parts[1] : "") {
-        case ("params", let path) where !path.isEmpty:
-            guard let value = parameters[path] else { throw parameters.unknown(path, at: location) }
-            used.insert(path)
-            return value
-        case ("git", "branch"):
-            guard let branch = git.branch else {
-                throw MLOpsError(
-                    .usage, "`${git.branch}` has no value: no branch is checked out",
-                    hint: "run `git switch <branch>` first", at: location)
-            }
-            return text(branch)
-        case ("git", "commit"):
-            guard let commit = git.commit else {
-                throw MLOpsError(
-                    .usage, "`${git.commit}` has no value: the repository has no commit",
-                    hint: "run `git commit` first", at: location)
-            }
-            return text(commit)
-        case ("env", let variable) where !variable.isEmpty:
-            guard let value = environment[variable] else {
-                throw MLOpsError(
-                    .usage, "`${env.\(variable)}` has no value: the environment variable is not set",
-                    hint: "run `export \(variable)=…` first", at: location)
-            }
-            return text(value)
-        default: throw unknown(name, at: location)
-        }
-    }
-
-    private func unknown(_ name: String, at location: SourceLocation) -> MLOpsError {
-        let known = ["git.branch", "git.commit"] + parameters.names(under: "").map { "params." + $0 }
-        let near = nearestName(to: name, among: known)
-        return MLOpsError(
-            .usage, "unknown reference `${\(printable(shortened(name)))}`",
-            hint: near.map { "did you mean `${\($0)}`?" }
-                ?? "references begin with `params.`, `git.` or `env.`; write `$${\(name)}` for the text itself",
-            at: location)
     }
 }

@@ -62,8 +62,11 @@ struct ParameterSet: Sendable {
     }
 
     /// The value at `path`, such as `train.lr`; a number picks from a list.
-    subscript(path: String) -> YAMLNode? {
-        var node = root
+    subscript(path: String) -> YAMLNode? { ParameterSet.value(in: root, at: path) }
+
+    /// The value at `path` below `node`.
+    static func value(in node: YAMLNode, at path: String) -> YAMLNode? {
+        var node = node
         for part in path.split(separator: ".", omittingEmptySubsequences: false) {
             switch node.content {
             case .map(let entries):
@@ -144,13 +147,13 @@ struct ParameterSet: Sendable {
 
     /// The paths of all values below `path` that are not maps.
     func names(under path: String) -> [String] {
-        var names: [String] = []
-        func walk(_ node: YAMLNode, _ path: String) {
-            guard case .map(let entries) = node.content else { return names.append(path) }
-            for entry in entries { walk(entry.value, path.isEmpty ? entry.key : path + "." + entry.key) }
-        }
         guard let start = path.isEmpty ? root : self[path] else { return [] }
-        walk(start, path)
-        return names
+        return ParameterSet.names(in: start, path: path)
+    }
+
+    /// The paths of all values in `node` that are not maps, each behind `path`.
+    static func names(in node: YAMLNode, path: String = "") -> [String] {
+        guard case .map(let entries) = node.content else { return [path] }
+        return entries.flatMap { names(in: $0.value, path: path.isEmpty ? $0.key : path + "." + $0.key) }
     }
 }

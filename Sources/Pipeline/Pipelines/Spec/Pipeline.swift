@@ -20,6 +20,12 @@ package struct Pipeline: Sendable {
     package var steps: StepCatalog
     /// The caller's environment.
     package var environment: [String: String]
+    /// The files that it includes, by their paths in the repository.
+    package var includes: [String] = []
+    /// What all running stages together may take.
+    package var limits = Resources()
+    /// The file of `NAME=value` lines, absolute, that secrets come from where the environment does not have them.
+    package var secretsFile: LocatedName?
 }
 
 /// What a pipeline is loaded with, besides its file.
@@ -71,16 +77,31 @@ extension Pipeline {
         return loader.diagnostics.inOrder
     }
 
+    /// The stages whose condition does not hold.
+    package var excluded: Set<Int> { Set(stages.indices.filter { stages[$0].condition?.holds == false }) }
+
     /// The stage called `name`.
     ///
     /// - Throws: kind `.notFound` with the nearest name.
     package func stage(_ name: String) throws -> Stage {
-        guard let stage = stages.first(where: { $0.name == name }) else {
-            throw MLOpsError(
-                .notFound, "the pipeline `\(self.name)` has no stage `\(printable(shortened(name)))`",
-                hint: unknownStageHint(name, among: stages.map(\.name)))
-        }
+        guard let stage = stages.first(where: { $0.name == name }) else { throw unknownStage(name) }
         return stage
+    }
+
+    /// The indices of the stage called `name`, or of all variants of a `matrix` or `foreach` of that name.
+    ///
+    /// - Throws: kind `.notFound` with the nearest name.
+    package func stageIndices(_ name: String) throws -> [Int] {
+        if let index = stages.firstIndex(where: { $0.name == name }) { return [index] }
+        let variants = stages.indices.filter { stages[$0].group == name }
+        guard !variants.isEmpty else { throw unknownStage(name) }
+        return variants
+    }
+
+    private func unknownStage(_ name: String) -> MLOpsError {
+        MLOpsError(
+            .notFound, "the pipeline `\(self.name)` has no stage `\(printable(shortened(name)))`",
+            hint: unknownStageHint(name, among: stages.map(\.name)))
     }
 }
 

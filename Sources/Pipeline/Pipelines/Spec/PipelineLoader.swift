@@ -1,9 +1,11 @@
 internal import Basics
 
-/// Turns a spec into a pipeline: parameters, interpolation, steps' plans, graph; collects every error on the way.
+/// Turns a spec into a pipeline: included files, parameters, variants, interpolation, steps' plans, graph; collects every error
+/// on the way.
 struct PipelineLoader {
     private let source: PipelineSource
     var diagnostics = Diagnostics()
+    private var includes = PipelineIncludes()
 
     init(_ source: PipelineSource) { self.source = source }
 
@@ -17,33 +19,19 @@ struct PipelineLoader {
                 .notFound, "the pipeline `\(source.displayName)` does not exist",
                 hint: "run `ls pipelines` to see those that do")
         }
-        let (node, digest) = try document(path)
-        guard let node else { return nil }
-        var reader = PipelineSpecReader()
-        let spec = reader.read(node, file: source.displayName, digest: digest)
-        diagnostics.add(reader.diagnostics.errors)
-        guard let spec else { return nil }
+        includes = PipelineIncludes(root: source.root)
+        guard let spec = try includes.read(path, name: source.displayName, into: &diagnostics) else { return nil }
         let interpolation = interpolation(for: spec)
         return pipeline(of: spec, interpolation, path: path)
-    }
-
-    private mutating func document(_ path: String) throws -> (YAMLNode?, Digest) {
-        let limits = YAMLLimits()
-        let size = try FileStatus.of(path)?.size ?? 0
-        if size > limits.byteCount {
-            diagnostics.attempt { _ = try YAML.read(path, name: source.displayName) }
-            return (nil, Digest.of([]))
-        }
-        let bytes = try FileSystem.read(path)
-        let node = diagnostics.attempt { try YAML.parse(bytes, file: source.displayName) }
-        return (node, Digest.of(bytes))
     }
 
     private mutating func interpolation(for spec: PipelineSpec) -> Interpolation {
         var parameters = ParameterSet.read(
             spec.params, folder: source.root, pipeline: source.displayName, into: &diagnostics)
         for override in source.overrides { diagnostics.attempt { try parameters.apply(override) } }
-        return Interpolation(parameters: parameters, git: source.git, environment: source.environment)
+        return Interpolation(
+            parameters: parameters, git: source.git, environment: source.environment,
+            secrets: Set(spec.stages.flatMap { $0.secrets.map(\.text) }))
     }
 
     /// The file's path in the repository, where it lies there: a record says the same on every machine.
@@ -53,16 +41,27 @@ struct PipelineLoader {
     }
 
     private mutating func pipeline(of spec: PipelineSpec, _ interpolation: Interpolation, path: String) -> Pipeline? {
+        var expansion = StageExpansion(interpolation)
+        var spec = spec
+        let groups = spec.stages.map(\.name)
+        spec.stages = expansion.expand(spec.stages)
+        diagnostics.add(expansion.diagnostics.errors)
         var builder = StageBuilder(source: source, spec: spec, interpolation: interpolation)
+        builder.readLimits()
+        let secretsFile = builder.secretsFile()
         let stages = builder.stages()
         diagnostics.add(builder.diagnostics.errors)
-        var graphBuilder = StageGraphBuilder(stages, names: spec.stages.map(\.name))
+        var graphBuilder = StageGraphBuilder(stages, names: groups + spec.stages.map(\.name))
         let graph = graphBuilder.build()
         diagnostics.add(graphBuilder.diagnostics.errors)
         guard let graph else { return nil }
-        return Pipeline(
+        var pipeline = Pipeline(
             file: recordedName(path), name: spec.name, root: source.root, specDigest: spec.digest,
             parameters: interpolation.parameters.root.toJSON(), overrides: source.overrides, git: source.git,
             stages: stages, graph: graph, steps: source.steps, environment: source.environment)
+        pipeline.includes = includes.files
+        pipeline.limits = builder.limits
+        pipeline.secretsFile = secretsFile
+        return pipeline
     }
 }

@@ -34,6 +34,26 @@ package struct Stage: Sendable {
     package var hasEffects: Bool
     package var external: JSONValue?
 
+    /// The name that the file gives it: `train` of `train@seed=1`; equal to `name` without `matrix` and `foreach`.
+    package var group = ""
+    /// One line for people.
+    package var summary: String?
+    /// Its `if:`; a stage whose condition does not hold is skipped, and so is what waits for it.
+    package var condition: StageCondition?
+    package var retries = RetryPolicy()
+    package var resources = Resources()
+    package var executor = Executor.local
+    /// The container image that it runs in where its executor or an exported manifest uses containers.
+    package var image: String?
+    /// Secrets that it gets as environment variables; their values are found when it starts.
+    package var secrets: [LocatedName] = []
+    /// Whether it runs even if a stage that it waits for failed, refused or was skipped.
+    package var isAlways = false
+    /// Whether it never runs: what it wrote stands as it is.
+    package var isFrozen = false
+    /// Whether it runs again even if nothing changed.
+    package var isAlwaysChanged = false
+
     /// Everything that it writes and that is kept: outs, then metrics files.
     package var outputs: [StagePath] { outs + metrics.filter { path in !outs.contains { $0.path == path.path } } }
 
@@ -45,6 +65,10 @@ package struct Stage: Sendable {
 package struct StagePath: Sendable, Hashable {
     package var path: String
     package var location: SourceLocation?
+    /// Of an output: whether its content goes into the store. If not, it stays in the workspace alone.
+    package var isCached = true
+    /// Of an output: whether it is left where it is when the stage runs again, so that the stage can add to it.
+    package var persists = false
 }
 
 /// A stage's name and where it is mentioned.

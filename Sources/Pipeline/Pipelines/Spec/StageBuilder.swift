@@ -2,17 +2,23 @@ internal import Basics
 
 /// Interpolates each stage of a spec, checks its `with`, asks its step for a plan.
 struct StageBuilder {
-    private let source: PipelineSource
-    private let spec: PipelineSpec
-    private let interpolation: Interpolation
-    private(set) var diagnostics = Diagnostics()
+    let source: PipelineSource
+    let spec: PipelineSpec
+    /// With the locals of the stage that is being read.
+    var interpolation: Interpolation
+    var diagnostics = Diagnostics()
+    /// What all running stages together may take.
+    var limits = Resources()
+    /// Bytes that the references of all stages so far stand for.
+    private var spentSize = 0
 
     /// A stage between interpolation and planning.
     private struct Draft {
         var spec: StageSpec
+        var condition: StageCondition?
         var action: Stage.Action
         var with: JSONValue
-        var used: Set<String>
+        var used: ReferenceUse
     }
 
     init(source: PipelineSource, spec: PipelineSpec, interpolation: Interpolation) {
@@ -25,39 +31,51 @@ struct StageBuilder {
     mutating func stages() -> [Stage] {
         var drafts: [Draft] = []
         for stage in spec.stages {
-            if let draft = draft(stage) { drafts.append(draft) } else { checkRest(of: stage) }
+            let condition = enter(stage)
+            if let draft = draft(stage, condition) { drafts.append(draft) } else { checkRest(of: stage) }
         }
         let outlines = drafts.map { draft in
             var uses: String?
             if case .step(let name, _) = draft.action { uses = name }
             return StageOutline(name: draft.spec.name, uses: uses, with: draft.with)
         }
-        return drafts.compactMap { stage(of: $0, outlines) }
+        return drafts.compactMap { draft in
+            enter(draft.spec, draft.condition)
+            return stage(of: draft, outlines)
+        }
+    }
+
+    /// Turns to the keys of `stage`; gives its condition.
+    private mutating func enter(_ stage: StageSpec) -> StageCondition? {
+        enter(stage, nil)
+        guard let node = stage.condition else { return nil }
+        let condition = diagnostics.attempt(at: node.location) { try interpolation.condition(node) }
+        interpolation.isLenient = condition?.holds == false
+        return condition
+    }
+
+    private mutating func enter(_ stage: StageSpec, _ condition: StageCondition?) {
+        interpolation.locals = stage.locals
+        interpolation.isLenient = condition?.holds == false
     }
 
     /// Collects the errors in the other keys of a stage whose action is wrong already.
     private mutating func checkRest(of spec: StageSpec) {
-        var used: Set<String> = []
-        for nodes in [spec.deps, spec.outs, spec.metrics] { _ = paths(nodes, &used) }
+        var used = ReferenceUse(size: spentSize)
+        _ = paths(spec.deps, &used)
+        for nodes in [spec.outs, spec.metrics] { _ = outputs(nodes, &used) }
         _ = environment(spec.env, &used)
-        _ = timeout(spec.timeout, &used)
-        _ = namedParameters(spec.params)
+        _ = settings(spec, &used)
+        _ = namedParameters(spec.params, &used)
     }
 
     // MARK: Action and parameters of the step
 
-    private mutating func draft(_ spec: StageSpec) -> Draft? {
-        var used: Set<String> = []
+    private mutating func draft(_ spec: StageSpec, _ condition: StageCondition?) -> Draft? {
+        var used = ReferenceUse(size: spentSize)
+        defer { spentSize = max(spentSize, used.size) }
         if let uses = spec.uses, spec.run == nil {
-            guard let step = source.steps[uses.text] else {
-                let near = nearestName(to: uses.text, among: source.steps.names)
-                let all = source.steps.names.map { "`\($0)`" }.joined(separator: ", ")
-                diagnostics.add(
-                    MLOpsError(
-                        .usage, "there is no step `\(printable(shortened(uses.text)))`",
-                        hint: near.map { "did you mean `\($0)`?" } ?? "the steps are \(all)", at: uses.location))
-                return nil
-            }
+            guard let step = step(uses) else { return nil }
             var node: YAMLNode?
             if let with = spec.with {
                 node = diagnostics.attempt { try interpolation.resolve(with, used: &used) }
@@ -66,14 +84,26 @@ struct StageBuilder {
             let (with, errors) = StepParameterCheck(step: step, stage: spec).check(node)
             diagnostics.add(errors)
             guard errors.isEmpty else { return nil }
-            return Draft(spec: spec, action: .step(name: step.name, version: step.version), with: with, used: used)
+            let action = Stage.Action.step(name: step.name, version: step.version)
+            return Draft(spec: spec, condition: condition, action: action, with: with, used: used)
         }
         guard let run = spec.run, spec.uses == nil,
             let action = diagnostics.attempt({ try interpolation.command(run, used: &used) })
         else {
             return nil
         }
-        return Draft(spec: spec, action: action, with: [:], used: used)
+        return Draft(spec: spec, condition: condition, action: action, with: [:], used: used)
+    }
+
+    private mutating func step(_ uses: LocatedText) -> (any BuiltInStep)? {
+        if let step = source.steps[uses.text] { return step }
+        let near = nearestName(to: uses.text, among: source.steps.names)
+        let all = source.steps.names.map { "`\($0)`" }.joined(separator: ", ")
+        diagnostics.add(
+            MLOpsError(
+                .usage, "there is no step `\(printable(shortened(uses.text)))`",
+                hint: near.map { "did you mean `\($0)`?" } ?? "the steps are \(all)", at: uses.location))
+        return nil
     }
 
     // MARK: Paths and plan
@@ -81,27 +111,31 @@ struct StageBuilder {
     private mutating func stage(of draft: Draft, _ outlines: [StageOutline]) -> Stage? {
         let spec = draft.spec
         var used = draft.used
+        used.size = spentSize
+        defer { spentSize = max(spentSize, used.size) }
         let deps = paths(spec.deps, &used)
-        let outs = paths(spec.outs, &used)
-        let metrics = paths(spec.metrics, &used)
+        let outs = outputs(spec.outs, &used)
+        let metrics = outputs(spec.metrics, &used)
         let environment = environment(spec.env, &used)
-        let timeout = timeout(spec.timeout, &used)
-        let params = namedParameters(spec.params)
+        let settings = settings(spec, &used)
+        let params = namedParameters(spec.params, &used)
+        let named = needs(spec.needs, &used)
         guard let plan = plan(draft, outlines, deps: deps, outs: outs, metrics: metrics) else { return nil }
         let at = spec.uses?.location ?? spec.location
         for artifact in plan.artifacts { diagnostics.attempt(at: at) { _ = try RelativePath(artifact) } }
-        let needs =
-            spec.needs.map { LocatedName(name: $0.text, location: $0.location) }
-            + plan.needs.map { LocatedName(name: $0, location: spec.with?.location ?? at) }
-        return Stage(
+        let needs = named + plan.needs.map { LocatedName(name: $0, location: spec.with?.location ?? at) }
+        var stage = Stage(
             name: spec.name, location: spec.location, action: draft.action, with: draft.with,
             deps: union(deps, plan.deps, at: at), artifacts: plan.artifacts, outs: union(outs, plan.outs, at: at),
-            metrics: union(metrics, plan.metrics, at: at), needs: needs, environment: environment, timeout: timeout,
-            params: params,
+            metrics: union(metrics, plan.metrics, at: at), needs: needs, environment: environment,
+            timeout: settings.timeout, params: params,
             usedParameters: Dictionary(
-                used.map { ($0, interpolation.parameters[$0]?.toJSON() ?? .null) }, uniquingKeysWith: { $1 }),
+                used.parameters.map { ($0, interpolation.parameters[$0]?.toJSON() ?? .null) }, uniquingKeysWith: { $1 }),
             readsMetrics: plan.readsMetrics, readsEnergy: plan.readsEnergy, hasEffects: plan.hasEffects,
             external: plan.external)
+        stage.condition = draft.condition
+        settings.apply(to: &stage, spec)
+        return stage
     }
 
     private mutating func plan(
@@ -117,22 +151,32 @@ struct StageBuilder {
         }
     }
 
-    private mutating func paths(_ nodes: [YAMLNode], _ used: inout Set<String>) -> [StagePath] {
+    private mutating func paths(_ nodes: [YAMLNode], _ used: inout ReferenceUse) -> [StagePath] {
+        located(nodes, &used) { node in
+            StagePath(path: try StageSettingsReader.path(node.string()), location: node.location)
+        }
+    }
+
+    private mutating func outputs(_ nodes: [YAMLNode], _ used: inout ReferenceUse) -> [StagePath] {
+        located(nodes, &used, StageSettingsReader.output)
+    }
+
+    private mutating func located(
+        _ nodes: [YAMLNode], _ used: inout ReferenceUse, _ read: (YAMLNode) throws -> StagePath
+    ) -> [StagePath] {
         var paths: [StagePath] = []
+        var seen: Set<String> = []
         for node in nodes {
-            let path = diagnostics.attempt(at: node.location) {
-                let text = try interpolation.resolve(node, used: &used).string()
-                return StagePath(path: try StageBuilder.checked(text), location: node.location)
-            }
+            let path = diagnostics.attempt(at: node.location) { try read(interpolation.resolve(node, used: &used)) }
             guard let path else { continue }
-            if paths.contains(where: { $0.path == path.path }) {
+            if seen.insert(path.path).inserted {
+                paths.append(path)
+            } else {
                 diagnostics.add(
                     MLOpsError(
                         .usage, "the path `\(printable(path.path))` stands twice in this list",
                         hint: "remove one of them",
                         at: node.location))
-            } else {
-                paths.append(path)
             }
         }
         return paths
@@ -144,61 +188,9 @@ struct StageBuilder {
     ) -> [StagePath] {
         var all = declared
         for text in planned {
-            guard let path = diagnostics.attempt(at: location, { try StageBuilder.checked(text) }) else { continue }
+            guard let path = diagnostics.attempt(at: location, { try StageSettingsReader.path(text) }) else { continue }
             if !all.contains(where: { $0.path == path }) { all.append(StagePath(path: path, location: nil)) }
         }
         return all
-    }
-
-    /// A path inside the repository; one slash at the end is fine.
-    private static func checked(_ text: String) throws -> String {
-        try RelativePath(text.count > 1 && text.hasSuffix("/") ? String(text.dropLast()) : text).description
-    }
-
-    // MARK: The rest
-
-    private mutating func environment(
-        _ variables: [EnvironmentSpec], _ used: inout Set<String>
-    ) -> [(
-        name: String, value: String?
-    )] {
-        variables.compactMap { variable in
-            guard let node = variable.value else { return (variable.name.text, source.environment[variable.name.text]) }
-            return diagnostics.attempt {
-                let value = try interpolation.resolve(node, used: &used).scalarText("a text or a number")
-                if value.utf8.contains(0) {
-                    throw MLOpsError(
-                        .usage, "the value of `\(variable.name.text)` contains a NUL byte", at: node.location)
-                }
-                return (variable.name.text, value)
-            }
-        }
-    }
-
-    private mutating func timeout(_ node: YAMLNode?, _ used: inout Set<String>) -> Duration? {
-        guard let node else { return nil }
-        return diagnostics.attempt { try StageBuilder.duration(interpolation.resolve(node, used: &used)) }
-    }
-
-    private static func duration(_ node: YAMLNode) throws -> Duration {
-        let hint = "write a number and a unit: `90s`, `10m`, `1h30m`"
-        let text = try node.scalarText("a duration")
-        guard text.utf8.first.map({ (0x30...0x39).contains($0) }) ?? false, let timeout = Duration(parsing: text),
-            timeout > .zero
-        else { throw node.expected("a duration above zero", hint: hint) }
-        return timeout
-    }
-
-    private mutating func namedParameters(_ names: [LocatedText]) -> [String: JSONValue] {
-        var values: [String: JSONValue] = [:]
-        for name in names {
-            let path = name.text.hasPrefix("params.") ? String(name.text.dropFirst(7)) : name.text
-            guard let value = interpolation.parameters[path] else {
-                diagnostics.add(interpolation.parameters.unknown(path, option: true, at: name.location))
-                continue
-            }
-            values[path] = value.toJSON()
-        }
-        return values
     }
 }

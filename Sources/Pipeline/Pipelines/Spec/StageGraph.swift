@@ -47,6 +47,8 @@ package struct StageGraph: Sendable {
 struct StageGraphBuilder {
     private let stages: [Stage]
     private let indexByName: [String: Int]
+    /// The variants of each `matrix` and `foreach`, by the name that the file gives them.
+    private let variants: [String: [Int]]
     private let names: Set<String>
     private(set) var diagnostics = Diagnostics()
     /// Who writes a path.
@@ -59,6 +61,8 @@ struct StageGraphBuilder {
         self.stages = stages
         self.names = Set(names)
         indexByName = Dictionary(stages.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { $1 })
+        let grouped = stages.indices.filter { stages[$0].group != stages[$0].name }
+        variants = Dictionary(grouping: grouped) { stages[$0].group }
     }
 
     /// nil after a cycle.
@@ -143,33 +147,50 @@ struct StageGraphBuilder {
 
     private mutating func addNeed(_ need: LocatedName, of stage: Int, to reasons: inout [Int: [Int: StageGraph.Reason]])
     {
-        guard let other = indexByName[need.name] else {
-            if names.contains(need.name) { return }
-            diagnostics.add(
-                MLOpsError(
-                    .usage,
-                    "stage `\(stages[stage].name)` needs `\(printable(shortened(need.name)))`, which is no stage",
-                    hint: unknownStageHint(need.name, among: stages.map(\.name).filter { $0 != stages[stage].name }),
-                    at: need.location ?? stages[stage].location))
+        let found = indexByName[need.name].map { [$0] } ?? variants[need.name]
+        guard let found else {
+            addNeededPath(need, of: stage, to: &reasons)
             return
         }
-        guard other != stage else {
-            diagnostics.add(
-                MLOpsError(
-                    .usage, "stage `\(need.name)` needs itself", hint: "remove it from `needs`",
-                    at: need.location ?? stages[stage].location))
-            return
+        for other in found {
+            guard other != stage else {
+                diagnostics.add(
+                    MLOpsError(
+                        .usage, "stage `\(stages[stage].name)` needs itself", hint: "remove it from `needs`",
+                        at: need.location ?? stages[stage].location))
+                continue
+            }
+            reasons[stage, default: [:]][other] = reasons[stage]?[other] ?? .needs
         }
-        reasons[stage, default: [:]][other] = reasons[stage]?[other] ?? .needs
+    }
+
+    /// A need that names no stage may name what one writes.
+    private mutating func addNeededPath(
+        _ need: LocatedName, of stage: Int, to reasons: inout [Int: [Int: StageGraph.Reason]]
+    ) {
+        if names.contains(need.name) { return }
+        let path = (try? StageSettingsReader.path(need.name)) ?? need.name
+        let sources = sources(of: path)
+        for source in sources where source.stage != stage {
+            reasons[stage, default: [:]][source.stage] = .path(source.path)
+        }
+        guard sources.isEmpty else { return }
+        let isPath = need.name.contains("/")
+        let known = isPath ? Array(writers.keys) : stages.map(\.name).filter { $0 != stages[stage].name }
+        let near = nearestName(to: need.name, among: known)
+        diagnostics.add(
+            MLOpsError(
+                .usage,
+                "stage `\(stages[stage].name)` needs `\(printable(shortened(need.name)))`, which is no stage"
+                    + (isPath ? " and no output of one" : ""),
+                hint: isPath
+                    ? near.map { "did you mean `\($0)`?" } ?? "a file that no stage writes belongs in `deps`"
+                    : unknownStageHint(need.name, among: known),
+                at: need.location ?? stages[stage].location))
     }
 
     private mutating func addReads(_ dep: StagePath, of stage: Int, to reasons: inout [Int: [Int: StageGraph.Reason]]) {
-        var sources: [(stage: Int, path: String)] = []
-        for path in [dep.path] + ancestors(of: dep.path) {
-            if let writer = writers[path] { sources.append((writer, path)) }
-        }
-        sources += writersBelow[dep.path] ?? []
-        for source in sources {
+        for source in sources(of: dep.path) {
             if source.stage == stage {
                 diagnostics.add(
                     MLOpsError(
@@ -180,6 +201,15 @@ struct StageGraphBuilder {
                 reasons[stage, default: [:]][source.stage] = .path(source.path)
             }
         }
+    }
+
+    /// Who writes `path`, something around it or something below it.
+    private func sources(of path: String) -> [(stage: Int, path: String)] {
+        var sources: [(stage: Int, path: String)] = []
+        for path in [path] + ancestors(of: path) {
+            if let writer = writers[path] { sources.append((writer, path)) }
+        }
+        return sources + (writersBelow[path] ?? [])
     }
 
     // MARK: Order

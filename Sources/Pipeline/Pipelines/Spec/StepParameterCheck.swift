@@ -23,7 +23,9 @@ struct StepParameterCheck {
         var with: [String: JSONValue] = [:]
         for parameter in step.parameters {
             if let value = map.value(parameter.name) {
-                diagnostics.attempt { with[parameter.name] = try checked(value, parameter) }
+                diagnostics.attempt {
+                    with[parameter.name] = try StepParameterCheck.checked(value, parameter, of: "step `\(step.name)`")
+                }
             } else if parameter.isRequired, !misspelt.contains(parameter.name) {
                 diagnostics.add(
                     MLOpsError(
@@ -36,8 +38,11 @@ struct StepParameterCheck {
         return (.object(with), diagnostics.errors)
     }
 
-    private func checked(_ node: YAMLNode, _ parameter: StepParameter) throws -> JSONValue {
-        let hint = "`\(parameter.name)` of step `\(step.name)` is \(parameter.documentation)"
+    /// The value of `node`, which must be of the parameter's kind.
+    ///
+    /// - Parameter owner: what the parameter belongs to, for the hint.
+    static func checked(_ node: YAMLNode, _ parameter: StepParameter, of owner: String) throws -> JSONValue {
+        let hint = "`\(parameter.name)` of \(owner) is \(parameter.documentation)"
         let fits: Bool
         let expected: String
         switch (parameter.kind, node.content) {

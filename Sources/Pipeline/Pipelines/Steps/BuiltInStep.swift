@@ -85,6 +85,18 @@ package struct StepPlanning: Sendable {
     }
 }
 
+extension StepPlanning {
+    /// The stage whose metric `path` is: the longest name before a dot, as in `test@lr=0.1.accuracy`.
+    package func stageName(of path: String) -> String? {
+        var end = path.endIndex
+        while let dot = path[..<end].lastIndex(of: ".") {
+            if stages.contains(where: { $0.name == path[..<dot] }) { return String(path[..<dot]) }
+            end = dot
+        }
+        return nil
+    }
+}
+
 /// A stage as the others see it.
 package struct StageOutline: Sendable {
     package var name: String

@@ -90,16 +90,24 @@ struct YAMLSource {
         }
     }
 
-    /// The index of the `}` that ends the `${` at `start`, when only letters, digits, `_`, `-` and `.` lie between.
+    /// The index of the `}` that ends the `${` at `start`, when only letters, digits, `_`, `-` and `.` lie between,
+    /// and after `:-` whatever a plain scalar may hold anywhere.
     private static func interpolationEnd(_ bytes: ArraySlice<UInt8>, from start: Int) -> Int? {
         guard bytes[start] == UInt8(ascii: "$"), start + 1 < bytes.endIndex, bytes[start + 1] == UInt8(ascii: "{")
         else {
             return nil
         }
         var index = start + 2
+        var isDefault = false
         while index < bytes.endIndex {
             switch bytes[index] {
             case UInt8(ascii: "}"): return index
+            case UInt8(ascii: ":") where !isDefault && bytes[index...].starts(with: ":-".utf8):
+                isDefault = true
+                index += 2
+            case UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "="), UInt8(ascii: "+"), UInt8(ascii: "%"):
+                guard isDefault else { return nil }
+                index += 1
             case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2D, 0x2E: index += 1
             default: return nil
             }
