@@ -35,8 +35,9 @@ release: bootstrap ## Build an optimised, stripped binary that needs no Swift: b
 	strip -o build/mlops .build/release/mlops
 	@ls -l build/mlops
 
-bench: release ## Measure the store side by side with DVC, restic and s5cmd (half an hour), and write the table
+bench: release ## Measure the store and pipelines side by side with their peers (an hour), and write the table
 	@Benchmarks/store
+	@Benchmarks/pipeline
 	@Benchmarks/table
 
 install: release ## Install build/mlops into PREFIX (/usr/local)
