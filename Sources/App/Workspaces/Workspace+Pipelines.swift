@@ -38,8 +38,20 @@ extension Workspace {
     }
 
     private func runner(for pipeline: Pipeline, _ options: RunOptions) -> PipelineRunner {
-        PipelineRunner(
+        var options = options
+        options.executors.append(
+            SlurmExecutor(
+                workspace: folder, pipeline: pipeline.name, executable: environment.executable,
+                environment: environment.variables))
+        return PipelineRunner(
             pipeline, store: StageStorage(workspace: self), meter: HostEnergyMeter(), options: options,
             executable: environment.executable)
+    }
+
+    /// Does the order in `folder` on a node of a cluster.
+    ///
+    /// - Returns: the exit code that the job ends with.
+    package static func performJob(in folder: String, environment: [String: String]) async throws -> Int32 {
+        try await SlurmOrder.perform(in: folder, environment: environment, meter: HostEnergyMeter())
     }
 }

@@ -34,7 +34,7 @@ struct MLOpsCommand: AsyncParsableCommand {
               64 wrong usage, 130 interrupted
             """,
         version: version,
-        subcommands: [StepCommand.self, HookCommand.self, MergePointer.self],
+        subcommands: [StepCommand.self, JobCommand.self, HookCommand.self, MergePointer.self],
         groupedSubcommands: [
             CommandGroup(
                 name: "Data",

@@ -5,7 +5,7 @@ import Testing
 /// The two pipelines that the repository runs itself, on the real data.
 @Suite(.serialized) struct ExampleTests {
     /// A project with the repository's pipelines and data.
-    private func project() throws -> Project {
+    static func project() throws -> Project {
         let project = try Project()
         let root = FileSystem.absolute("\(#filePath)/../../../..")
         try Program.run("cp", ["-r", "\(root)/pipelines", "\(root)/data", project.path], in: project.path)
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func censusIsTrainedAuditedAndPromoted() throws {
-        let project = try project()
+        let project = try ExampleTests.project()
         let run = try project.mlops("pipeline", "run", "pipelines/census.yaml")
         try run.expectSuccess()
         #expect(try metric("build/census/test.json", in: project, "accuracy") >= 0.85)
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func fashionIsTrainedAndQuantized() throws {
-        let project = try project()
+        let project = try ExampleTests.project()
         try project.mlops("pipeline", "run", "pipelines/fashion.yaml").expectSuccess()
         #expect(try metric("build/fashion/test.json", in: project, "accuracy") >= 0.89)
         #expect(abs(try metric("build/fashion/quantize.json", in: project, "accuracy_drop")) <= 0.01)

@@ -10,7 +10,8 @@ import Testing
         ["get"],
         ["remote", "add"],
         ["remote", "list"], ["remote", "remove"], ["pipeline", "run"], ["pipeline", "status"], ["pipeline", "graph"],
-        ["pipeline", "lint"], ["pipeline", "steps"], ["registry", "push"], ["registry", "pull"], ["registry", "list"],
+        ["pipeline", "lint"], ["pipeline", "steps"], ["pipeline", "export"],
+        ["registry", "push"], ["registry", "pull"], ["registry", "list"],
         ["registry", "show"], ["registry", "log"], ["registry", "promote"], ["registry", "rollback"], ["install"],
         ["uninstall"], ["import-dvc"], ["import-lfs"], ["completion"],
     ]

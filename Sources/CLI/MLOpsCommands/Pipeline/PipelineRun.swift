@@ -39,9 +39,24 @@ struct PipelineRun: Verb {
     @Flag(help: "Say for each stage why it runs.")
     var explain = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Run this stage alone, with what those before it handed over; needs --exchange.", valueName: "name"))
+    var only: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Hand results over through the remote under this name, the same for all stages of a run.",
+            valueName: "name"))
+    var exchange: String?
+
+    @Option(help: ArgumentHelp("The remote to hand results over through.", valueName: "name"))
+    var remote: String?
+
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
+        if (only == nil) != (exchange == nil) { throw ValidationError("--only and --exchange go together") }
         if let jobs, !(1...1024).contains(jobs) { throw ValidationError("--jobs \(jobs) is not in 1...1024") }
     }
 
@@ -54,7 +69,14 @@ struct PipelineRun: Verb {
         options.keepsGoing = keepGoing
         options.isForced = force
         let display = RunDisplay(console: console, explains: explain)
-        let report = try await workspace.run(loaded, options: options) { display.show($0) }
+        let report: RunReport
+        if let only, let exchange {
+            report = try await workspace.run(
+                loaded, only: only, exchange: exchange, remoteName: remote, options: options
+            ) { display.show($0) }
+        } else {
+            report = try await workspace.run(loaded, options: options) { display.show($0) }
+        }
         if !global.json { try console.report(RunSummary(report: report)) }
         if let error = report.error { throw error }
     }

@@ -17,6 +17,10 @@ package struct RunOptions: Sendable {
     package var provenance: JSONValue = [:]
     /// What `executor:` can name besides `local`.
     package var executors: [any StageExecutor] = []
+    /// Runs this stage alone: what those before it made is in `given`.
+    package var only: String?
+    /// What stages before the only one handed over.
+    package var given: [String: StageHandover] = [:]
 
     package init(jobs: Int) {
         precondition(jobs > 0, "jobs must be at least 1, not \(jobs)")
@@ -48,13 +52,25 @@ package struct PipelineRunner: Sendable {
 
     /// The chosen stages by index, with all that they wait for.
     func selection() throws -> (all: [Int], named: Set<Int>) {
+        if let only = options.only {
+            let stage = try pipeline.stage(only)
+            let index = pipeline.stages.firstIndex { $0.name == stage.name } ?? 0
+            return ([index], [index])
+        }
         guard !options.stages.isEmpty else { return (Array(pipeline.stages.indices), Set(pipeline.stages.indices)) }
         let named = try options.stages.flatMap { try pipeline.stageIndices($0) }
         return (pipeline.graph.closure(of: named), Set(named))
     }
 
     /// What runs the stage's process.
-    func executor(for stage: Stage) throws -> any StageExecutor { LocalExecutor() }
+    func executor(for stage: Stage) throws -> any StageExecutor {
+        guard stage.executor.name != .local else { return LocalExecutor() }
+        guard let executor = options.executors.first(where: { $0.name == stage.executor.name.rawValue }) else {
+            throw MLOpsError(
+                .failed, "there is no executor `\(stage.executor.name.rawValue)` here", at: stage.location)
+        }
+        return executor
+    }
 
     func lookup(_ executables: ExecutableDigests) -> StageLookup {
         StageLookup(

@@ -2,7 +2,7 @@ internal import Basics
 internal import Glibc
 
 /// The folder of one run and its `run.json`, replaced as the run goes on.
-final class RunRecord {
+package final class RunRecord {
     /// Relative to the repository.
     static func folder(_ id: String) -> String { ".mlops/runs/\(id)" }
 
@@ -17,9 +17,12 @@ final class RunRecord {
     /// An id that sorts by time: `20260131-120000-123-x7k2p9`.
     static func newID(at time: Timestamp = .now) -> String {
         let digits = time.description.filter(\.isNumber)
-        var random = String(UInt64.random(in: 0..<2_176_782_336), radix: 36)  // 36^6
-        random = String(repeating: "0", count: 6 - random.count) + random
-        return "\(digits.prefix(8))-\(digits.dropFirst(8).prefix(6))-\(digits.suffix(3))-\(random)"
+        return "\(digits.prefix(8))-\(digits.dropFirst(8).prefix(6))-\(digits.suffix(3))-\(token(length: 6))"
+    }
+
+    /// Random letters and digits.
+    package static func token(length: Int) -> String {
+        String((0..<length).map { _ in "0123456789abcdefghijklmnopqrstuvwxyz".randomElement() ?? "0" })
     }
 
     /// Writes the present state, unless writing costs more than a twentieth of the time: a run of thousands of quick stages

@@ -157,6 +157,7 @@ final class RunSession {
 
         private func use(_ found: StageLookup.Found) async throws -> StageReport {
             let entry = found.entry
+            try await runner.executor(for: stage).settle(stage: stage.name)
             for output in found.missing { try await lookup.store.restore(output, to: output.path) }
             let cache = lookup.cache
             if cache.lastFingerprint(pipeline: lookup.pipeline.name, stage: stage.name) != entry.fingerprint {
@@ -210,16 +211,20 @@ final class RunSession {
         var results = UpstreamResults()
         let stage = pipeline.stages[index]
         for other in pipeline.graph.upstream[index] {
-            guard let slot = slots[other] else { continue }
-            for output in report.stages[slot].outs { results.outs[output.path] = output }
+            let outs = slots[other].map { report.stages[$0].outs }
+            for output in outs ?? given(other)?.outs ?? [] { results.outs[output.path] = output }
         }
         guard stage.readsMetrics || stage.readsEnergy else { return results }
         for other in pipeline.graph.ancestors(of: index) {
-            guard let slot = slots[other] else { continue }
-            let done = report.stages[slot]
-            if let metrics = done.metrics { results.metrics[done.name] = metrics }
-            results.energy.append((done.name, done.energy))
+            let name = pipeline.stages[other].name
+            let done = slots[other].map { report.stages[$0] }
+            guard done != nil || given(other) != nil else { continue }
+            if let metrics = done?.metrics ?? given(other)?.metrics { results.metrics[name] = metrics }
+            results.energy.append((name, done?.energy ?? given(other)?.energy))
         }
         return results
     }
+
+    /// What a stage that is not part of this run handed over.
+    private func given(_ index: Int) -> StageHandover? { runner.options.given[pipeline.stages[index].name] }
 }

@@ -40,13 +40,20 @@ struct StageExecution: Sendable {
     }
 
     private func run(_ report: inout StageReport) async throws {
-        let untouched = try await clearOutputs()
         let command = try prepare()
+        let output = StageOutput(path: logPath, onLine: onLine)
         let token = meter.start()
-        let ending = try await executor.run(command, output: StageOutput(path: logPath, onLine: onLine))
+        var untouched: [String: Int64] = [:]
+        let ending: StageEnding
+        if let resumed = try await executor.resume(command, output: output) {
+            ending = resumed
+        } else {
+            untouched = try await clearOutputs()
+            ending = try await executor.run(command, output: output)
+        }
         report.duration = ending.usage.wall
         report.usage = ending.usage
-        report.energy = meter.stop(token, usage: ending.usage)
+        report.energy = ending.energy ?? meter.stop(token, usage: ending.usage)
         report.place = ending.place
         if case .exited(let code) = ending.status { report.exitCode = code }
         try check(ending)

@@ -161,7 +161,7 @@ final class StageControl: Sendable {
 }
 
 /// Calls `body` with a null-terminated array of C strings that live as long as the call.
-private func withCStrings<Result>(
+func withCStrings<Result>(
     _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
     var pointers = texts.map { strdup($0) } + [nil]

@@ -56,30 +56,34 @@ package indirect enum YAMLValue: Sendable, ExpressibleByStringLiteral, Expressib
 }
 
 /// Writes YAML that `YAML.parse` reads back as the same values: block style, two spaces, quotes where they are needed.
-package enum YAMLWriter {
+package struct YAMLWriter {
+    /// Whether texts of several lines stand as they are, behind a `|`.
+    private let writesBlocks: Bool
+
     /// The document of `value`, ending in a newline; the same value gives the same bytes.
-    package static func text(of value: YAMLValue) -> String {
+    package static func text(of value: YAMLValue, writesBlocks: Bool = false) -> String {
+        let writer = YAMLWriter(writesBlocks: writesBlocks)
         var output = ""
         switch value {
-        case .list(let items) where !items.isEmpty: write(items, indent: 0, to: &output)
-        case .map(let entries) where !entries.isEmpty: write(entries, indent: 0, to: &output)
+        case .list(let items) where !items.isEmpty: writer.write(items, indent: 0, to: &output)
+        case .map(let entries) where !entries.isEmpty: writer.write(entries, indent: 0, to: &output)
         default: output = inline(value) + "\n"
         }
         return output
     }
 
-    private static func write(_ entries: [(key: String, value: YAMLValue)], indent: Int, to output: inout String) {
+    private func write(_ entries: [(key: String, value: YAMLValue)], indent: Int, to output: inout String) {
         for (index, entry) in entries.enumerated() {
             // The first key of a map in a list stands behind its dash.
-            if index > 0 || !output.hasSuffix("- ") { output += spaces(indent) }
-            output += quoted(entry.key) + ":"
+            if index > 0 || !output.hasSuffix("- ") { output += YAMLWriter.spaces(indent) }
+            output += YAMLWriter.quoted(entry.key) + ":"
             writeNested(entry.value, indent: indent + 2, to: &output)
         }
     }
 
-    private static func write(_ items: [YAMLValue], indent: Int, to output: inout String) {
+    private func write(_ items: [YAMLValue], indent: Int, to output: inout String) {
         for (index, item) in items.enumerated() {
-            if index > 0 || !output.hasSuffix("- ") { output += spaces(indent) }
+            if index > 0 || !output.hasSuffix("- ") { output += YAMLWriter.spaces(indent) }
             output += "-"
             switch item {
             case .map(let entries) where !entries.isEmpty:
@@ -88,12 +92,12 @@ package enum YAMLWriter {
             case .list(let nested) where !nested.isEmpty:
                 output += " "
                 write(nested, indent: indent + 2, to: &output)
-            default: output += " " + inline(item) + "\n"
+            default: output += " " + scalar(item, indent: indent + 2) + "\n"
             }
         }
     }
 
-    private static func writeNested(_ value: YAMLValue, indent: Int, to output: inout String) {
+    private func writeNested(_ value: YAMLValue, indent: Int, to output: inout String) {
         switch value {
         case .map(let entries) where !entries.isEmpty:
             output += "\n"
@@ -101,8 +105,23 @@ package enum YAMLWriter {
         case .list(let items) where !items.isEmpty:
             output += "\n"
             write(items, indent: indent, to: &output)
-        default: output += " " + inline(value) + "\n"
+        default: output += " " + scalar(value, indent: indent) + "\n"
         }
+    }
+
+    /// A value on its line, or a text of several lines below it, without the last newline.
+    private func scalar(_ value: YAMLValue, indent: Int) -> String {
+        guard writesBlocks, case .string(let text) = value, YAMLWriter.isBlock(text) else {
+            return YAMLWriter.inline(value)
+        }
+        let lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false)
+        return "|" + lines.map { $0.isEmpty ? "\n" : "\n" + YAMLWriter.spaces(indent) + $0 }.joined()
+    }
+
+    /// Whether a block reads back as `text`: one newline at its end, nothing that needs an escape.
+    private static func isBlock(_ text: String) -> Bool {
+        text.hasSuffix("\n") && !text.hasSuffix("\n\n") && text.first != " " && text.first != "\n"
+            && text.utf8.dropLast().contains(0x0A) && text.utf8.allSatisfy { $0 == 0x0A || (0x20..<0x7F).contains($0) }
     }
 
     private static func inline(_ value: YAMLValue) -> String {

@@ -15,6 +15,22 @@ package protocol StageExecutor: Sendable {
     ///
     /// - Throws: when it could not be started, or nobody knows how it ended. An exit code is no error.
     func run(_ command: StageCommand, output: StageOutput) async throws -> StageEnding
+
+    /// Follows to its end what an interrupted run left running of the same command; ends what it left of another one.
+    ///
+    /// It is called before the stage's outputs are cleared.
+    ///
+    /// - Returns: nil if there is nothing to follow.
+    func resume(_ command: StageCommand, output: StageOutput) async throws -> StageEnding?
+
+    /// Ends what an interrupted run left running of a stage that need not run now, so that it writes no outputs any more.
+    func settle(stage: String) async throws
+}
+
+extension StageExecutor {
+    package func resume(_ command: StageCommand, output: StageOutput) async throws -> StageEnding? { nil }
+
+    package func settle(stage: String) async throws {}
 }
 
 /// A stage's process, ready to be started.
@@ -77,6 +93,8 @@ package struct StageEnding: Sendable {
     package var lastLines: [String]
     /// Where it ran, and what else is known of that, such as the number of a cluster's job; told in the report.
     package var place: JSONValue?
+    /// The energy that was measured where it ran; nil if this machine's own is meant.
+    package var energy: JSONValue?
     /// What ended it when that was not the program itself, such as the failure of its node: told in place of the status.
     package var failure: MLOpsError?
 
