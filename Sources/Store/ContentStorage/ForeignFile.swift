@@ -26,6 +26,16 @@ package struct ForeignFile: Sendable {
         self.checksum = checksum
     }
 
+    /// Compares all of its bytes with the checksum.
+    ///
+    /// - Throws: kind `.damaged` if they differ.
+    package func verify() throws {
+        let file = try open()
+        guard case .sha256(let expected) = checksum else { return try ForeignCheck(file: self).check(file) }
+        let found = try Digest.of(FileSystem.read(source))
+        if found != expected { throw mismatch(found.description) }
+    }
+
     /// - Throws: kind `.notFound`, or `.failed` for what is no regular file.
     func open() throws -> OpenFile {
         let descriptor = mlops_open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0)

@@ -83,6 +83,57 @@ import Testing
         #expect(!FileSystem.exists(folder("registry/datasets/images.yaml")), "no pointer to what was damaged")
     }
 
+    /// A bucket that serves the files of a folder.
+    private static func bucket(of folder: String) throws -> ScriptedServer {
+        try ScriptedServer { request in
+            let key = request.path.dropFirst("/bucket/dvc/".count)
+            guard let bytes = try? FileSystem.read(folder + "/" + key) else {
+                return .text(404, "<Error><Code>NoSuchKey</Code></Error>")
+            }
+            return .respond(200, body: bytes)
+        }
+    }
+
+    @Test func bucketsOfDVCAreFetchedFrom() throws {
+        let folder = try ImportTests.dvcRepository()
+        try FileSystem.rename(folder(".dvc/cache"), to: folder("store"))
+        for name in ["data/images", "data/train.csv", "raw/features"] { try FileSystem.removeTree(folder(name)) }
+        let server = try ImportTests.bucket(of: folder("store"))
+        let keys = ["AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK"]
+        func configure(_ more: String) throws {
+            try folder.write(
+                ".dvc/config",
+                "[core]\n    remote = storage\n['remote \"base\"']\n    url = s3://bucket\n    endpointurl = \(server.url)\n"
+                    + more + "['remote \"storage\"']\n    url = remote://base/dvc/\n")
+        }
+        try configure("    version_aware = true\n")
+        let refused = try Program.mlops(["import-dvc"], in: folder.path, environment: keys)
+        #expect(
+            refused.output.contains("has `version_aware`") && refused.output.contains("dvc fetch -r"), "\(refused.all)")
+        try configure("    configpath = ../aws\n")
+        #expect(
+            try Program.mlops(["import-dvc"], in: folder.path, environment: keys).output.contains("may name programs"))
+        try configure("")
+        let dry = try Program.mlops(["import-dvc", "--dry-run"], in: folder.path, environment: keys)
+        #expect(
+            dry.exitCode == 0 && dry.output.contains("would import datasets/images (data/images: 8 files"), "\(dry.all)"
+        )
+        let unknown = try Program.mlops(["import-dvc", "--dvc-remote", "storag"], in: folder.path, environment: keys)
+        #expect(unknown.exitCode == 1 && unknown.error.contains("did you mean `storage`"), "\(unknown.all)")
+        let result = try Program.mlops(["import-dvc"], in: folder.path, environment: keys)
+        #expect(result.exitCode == 0 && result.output.contains("imported datasets/images"), "\(result.all)")
+        #expect(!FileSystem.exists(folder(".mlops/cache/dvc")))
+        try Program.mlops(["checkout", "--force"], in: folder.path).expectSuccess()
+        #expect(try FileSystem.readText(folder("data/images/1.png")) == "image 1\n")
+        // Wrong bytes there never get here.
+        try FileSystem.removeTree(folder("data/train.csv"))
+        try folder.write(
+            "data/other.csv.dvc", "outs:\n- md5: e5ebd4c02cefbe7955977c67ada242b8\n  hash: md5\n  path: other.csv\n")
+        try folder.write("store/files/md5/e5/ebd4c02cefbe7955977c67ada242b8", "wrong")
+        let wrong = try Program.mlops(["import-dvc"], in: folder.path, environment: keys)
+        #expect(wrong.exitCode == 3 && wrong.output.contains("does not have the MD5 that names it"), "\(wrong.all)")
+    }
+
     // MARK: Git LFS
 
     /// A repository whose `data/*.bin` are kept by Git LFS: pointers in git, objects in `.git/lfs`.

@@ -4,33 +4,43 @@ internal import Basics
 struct DVCSettings {
     /// Folders with content, the likelier first; absolute.
     private(set) var folders: [String] = []
-    /// The addresses of remotes that are no folders here.
-    private(set) var distant: [String] = []
+    /// The remotes that are no folders here, the default one first.
+    private(set) var distant: [DVCRemote] = []
 
     /// - Parameters:
     ///   - root: the folder that holds `.dvc/`.
     ///   - userFile: the user's own configuration of DVC.
-    init(root: String, userFile: String?) throws {
+    ///   - remote: the name of the only remote to use; nil for all.
+    ///   - fetched: a folder with what was fetched from a distant remote before.
+    init(root: String, userFile: String?, remote: String? = nil, fetched: String? = nil) throws {
         let folder = FileSystem.join(root, ".dvc")
         let files = [userFile, FileSystem.join(folder, "config"), FileSystem.join(folder, "config.local")]
-        var values: [(section: String, key: String, value: String, base: String)] = []
+        var cache = FileSystem.join(folder, "cache")
+        var defaultName: String?
+        var remotes: [String: DVCRemote] = [:]
         for file in files.compactMap(\.self) {
             guard let status = try FileStatus.of(file), status.kind == .file, status.size <= 1 << 20 else { continue }
             let base = FileSystem.parent(of: file)
-            values += DVCSettings.parse(try FileSystem.readText(file)).map { ($0.section, $0.key, $0.value, base) }
+            for (section, key, value) in DVCSettings.parse(try FileSystem.readText(file)) where !value.utf8.contains(0)
+            {
+                if section == "cache", key == "dir" { cache = FileSystem.absolute(value, from: base) }
+                if section == "core", key == "remote" { defaultName = value }
+                guard section.hasPrefix("remote ") else { continue }
+                let name = String(section.dropFirst("remote ".count))
+                remotes[name, default: DVCRemote(name: name)].set(key, value, base: base)
+            }
         }
-        var cache = FileSystem.join(folder, "cache")
-        var remotes: [String: String] = [:]
-        for (section, key, value, base) in values where !value.utf8.contains(0) {
-            if section == "cache", key == "dir" { cache = FileSystem.absolute(value, from: base) }
-            guard section.hasPrefix("remote "), key == "url" else { continue }
-            let isFolder = !value.contains("://") || value.hasPrefix("file:///")
-            let path = value.hasPrefix("file://") ? String(value.dropFirst("file://".count)) : value
-            remotes[section] = isFolder ? FileSystem.absolute(path, from: base) : withoutCredentials(value)
+        if let remote, remotes[remote] == nil {
+            let near = nearestName(to: remote, among: Array(remotes.keys)).map { "did you mean `\($0)`?" }
+            throw MLOpsError(
+                .notFound, "`\(root)/.dvc/config` has no remote `\(printable(remote))`",
+                hint: near ?? "run `dvc remote list` to see all")
         }
-        let sorted = remotes.sorted { $0.key < $1.key }.map(\.value)
-        folders = [cache] + sorted.filter { $0.hasPrefix("/") }
-        distant = sorted.filter { !$0.hasPrefix("/") }
+        let chosen = remotes.values.filter { remote == nil || $0.name == remote }.sorted {
+            ($0.name == defaultName ? "" : $0.name) < ($1.name == defaultName ? "" : $1.name)
+        }.map { $0.resolved(among: remotes) }
+        folders = [cache] + [fetched].compactMap(\.self) + chosen.compactMap(\.folder)
+        distant = chosen.filter { $0.folder == nil && !$0.url.isEmpty }
     }
 
     /// The lines of a configuration: `[core]`, `['remote "name"']`, `key = value`.

@@ -1,20 +1,26 @@
 internal import ArtifactRegistry
 internal import Basics
-package import ContentStorage
+internal import ContentStorage
 internal import GitIntegration
+package import Remotes
 
 extension Workspace {
     /// Takes over what DVC keeps: the outputs of all `.dvc` files and of `dvc.lock` as they are in the work tree.
     ///
-    /// Contents come from DVC's cache, from remotes that are folders, or from the work tree, and are compared with their MD5
-    /// while they are stored; nothing is checked out. Earlier commits keep DVC's files, which DVC goes on to understand.
+    /// Contents come from DVC's cache, from its remotes that are folders, from the work tree, or else from its buckets, and are
+    /// compared with their MD5 while they are stored; nothing is checked out. Earlier commits keep DVC's files, which DVC goes
+    /// on to understand. What was fetched stays below `.mlops/cache/dvc` until everything was taken over.
     ///
     /// - Parameters:
-    ///   - isDryRun: only looks whether everything is there.
+    ///   - isDryRun: only looks whether everything is there; of buckets only listings are fetched.
     ///   - removes: deletes each `.dvc` file of which everything was taken over.
+    ///   - remote: DVC's name of the only remote to use; nil for all, its default one first.
     package func importDVC(
-        isDryRun: Bool = false, removes: Bool = false, progress: ProgressHandler? = nil
+        isDryRun: Bool = false, removes: Bool = false, remote: String? = nil,
+        options: TransferOptions = TransferOptions()
     ) async throws -> ForeignImport {
+        let fetch = DVCFetch(
+            folder: FileSystem.join(self.folder, "cache/dvc"), environment: environment.variables, options: options)
         var report = ForeignImport(isDryRun: isDryRun)
         var files: [String] = []
         try collectDVCFiles(in: "", depth: 0, into: &files)
@@ -30,12 +36,14 @@ extension Workspace {
         var settings: [String: DVCSettings] = [:]
         var incomplete = Set(
             reader.remarks.filter(\.isFailure).map { $0.subject.prefix { $0 != ":" } }.map(String.init))
+        // A wrong name of a remote is told once, not for each output.
+        if let first = reader.outputs.first { _ = try dvcSettings(for: first.file, remote, fetch, &settings) }
         for output in reader.outputs {
             let subject = "\(output.file): \(output.path)"
             do {
                 let isDone = try await importOutput(
-                    output, settings: try dvcSettings(for: output.file, &settings), names: &names, subject: subject,
-                    into: &report, progress: progress)
+                    output, settings: try dvcSettings(for: output.file, remote, fetch, &settings), fetch: fetch,
+                    names: &names, subject: subject, into: &report, progress: options.progress)
                 if !isDone { incomplete.insert(output.file) }
             } catch let error as CancellationError {
                 throw error
@@ -50,33 +58,53 @@ extension Workspace {
                 report.removedFiles.append(file)
             }
         }
+        if report.failureCount == 0 { try FileSystem.removeTree(fetch.folder) }
         report.nextCommands = changedWords(report).map { ["git add -A -- " + $0] } ?? []
         return report
     }
 
     /// False if the output stays with DVC or git.
     private func importOutput(
-        _ output: DVCOutput, settings: DVCSettings, names: inout ImportNames, subject: String,
+        _ output: DVCOutput, settings: DVCSettings, fetch: DVCFetch, names: inout ImportNames, subject: String,
         into report: inout ForeignImport, progress: ProgressHandler?
     ) async throws -> Bool {
         if let git, try git.isTracked(absolute(output.path)) {
             report.note(subject, "git tracks it, so it stays as it is")
             return false
         }
-        let (files, missing) = try foreignFiles(of: output, settings: settings)
-        if let first = missing.first {
-            let more = missing.count > 1 ? " and \(Format.count(missing.count - 1, "more file"))" : ""
-            let hint =
-                settings.distant.isEmpty
-                ? "run `dvc fetch \(output.path)` or `dvc commit \(output.path)`, then the same command again"
-                : "run `dvc fetch \(output.path)`, which gets it from \(settings.distant[0]), then the same command again"
-            report.fail(subject, "the content of `\(first)`\(more) is not in DVC's cache", hint: hint)
+        var found = try foreignFiles(of: output, settings: settings)
+        var distantBytes: Int64 = 0
+        // The listing first, then what it lists.
+        for _ in 0..<2 where !found.missing.isEmpty && !settings.distant.isEmpty {
+            let items = found.missing.compactMap(\.item)
+            if report.isDryRun, !items.contains(where: \.isListing) {
+                let sizes = try await fetch.sizes(of: items, in: settings.distant)
+                distantBytes = sizes.values.reduce(0, +)
+                found.distantCount = sizes.count
+                found.missing.removeAll { $0.item.map { sizes[$0] != nil } ?? false }
+                break
+            }
+            try await fetch.fetch(items, from: settings.distant)
+            found = try foreignFiles(of: output, settings: settings)
+        }
+        if let first = found.missing.first {
+            let more = found.missing.count > 1 ? " and \(Format.count(found.missing.count - 1, "more file"))" : ""
+            let place = settings.distant.isEmpty ? "DVC's cache" : "DVC's cache or `\(settings.distant[0].shownURL)`"
+            report.fail(
+                subject, "the content of `\(first.path)`\(more) is not in \(place)",
+                hint: settings.distant.isEmpty
+                    ? "run `dvc fetch \(output.path)` or `dvc commit \(output.path)`, then the same command again"
+                    : "run `dvc push \(output.path)` where the data is, then the same command again")
             return false
         }
         let name = try names.name(for: output.path)
         try await importArtifact(
-            name, at: output.path, as: output.isFolder ? .tree : .file, files: files, origin: output.file,
+            name, at: output.path, as: output.isFolder ? .tree : .file, files: found.files, origin: output.file,
             source: output.source, into: &report, progress: progress)
+        if report.isDryRun, let last = report.artifacts.indices.last {
+            report.artifacts[last].fileCount += found.distantCount
+            report.artifacts[last].byteCount += distantBytes
+        }
         for note in output.notes { report.note(subject, note) }
         if try hasLinks(output) {
             report.note(
@@ -86,40 +114,49 @@ extension Workspace {
         return true
     }
 
-    /// The files of an output with the places of their bytes; and the paths of those that are nowhere.
-    private func foreignFiles(
-        of output: DVCOutput, settings: DVCSettings
-    ) throws -> (files: [ForeignFile], missing: [String]) {
-        guard output.isFolder else {
-            guard let hash = output.hash else { return ([], [output.path.description]) }
-            guard let source = source(of: hash, at: output.path.description, settings) else {
-                return ([], [output.path.description])
+    /// The files of an output with the places of their bytes, and those that are nowhere here.
+    private struct FoundFiles {
+        var files: [ForeignFile] = []
+        var missing: [(path: String, item: DVCFetch.Item?)] = []
+        /// Files that a bucket has, in a dry run.
+        var distantCount = 0
+    }
+
+    private func foreignFiles(of output: DVCOutput, settings: DVCSettings) throws -> FoundFiles {
+        var found = FoundFiles()
+        func add(_ path: String, _ place: String, _ hash: String, isExecutable: Bool) {
+            if let source = source(of: hash, at: place, settings) {
+                found.files.append(file(path, source, hash, output, isExecutable: isExecutable))
+            } else {
+                found.missing.append((place, DVCFetch.Item(hash: hash, isOld: output.ignoresLineEnds)))
             }
-            return ([file("", source, hash, output, isExecutable: output.isExecutable)], [])
+        }
+        guard output.isFolder else {
+            let place = output.path.description
+            if let hash = output.hash {
+                add("", place, hash, isExecutable: output.isExecutable)
+            } else {
+                found.missing.append((place, nil))
+            }
+            return found
         }
         let listed: [DVCListing.File]
         if let files = output.files {
             listed = files
         } else {
             guard let hash = output.hash, let source = settings.source(of: hash, suffix: ".dir") else {
-                return ([], [output.path.description + "/ (its listing)"])
+                let item = output.hash.map { DVCFetch.Item(hash: $0, isListing: true, isOld: output.ignoresLineEnds) }
+                found.missing.append((output.path.description + "/ (its listing)", item))
+                return found
             }
             listed = try DVCListing(readingFrom: source, hash: hash).files
         }
-        var files: [ForeignFile] = []
-        var missing: [String] = []
         for entry in listed {
             let path = "\(output.path)/\(entry.path)"
-            if let source = source(of: entry.hash, at: path, settings) {
-                files.append(
-                    file(
-                        entry.path.description, source, entry.hash, output,
-                        isExecutable: entry.isExecutable || isExecutable(path)))
-            } else {
-                missing.append(path)
-            }
+            add(
+                entry.path.description, path, entry.hash, isExecutable: entry.isExecutable || isExecutable(path))
         }
-        return (files, missing)
+        return found
     }
 
     private func file(
@@ -171,14 +208,17 @@ extension Workspace {
     }
 
     /// The settings of the nearest `.dvc/` above `file`.
-    private func dvcSettings(for file: String, _ known: inout [String: DVCSettings]) throws -> DVCSettings {
+    private func dvcSettings(
+        for file: String, _ remote: String?, _ fetch: DVCFetch, _ known: inout [String: DVCSettings]
+    ) throws -> DVCSettings {
         var folder = FileSystem.parent(of: absolute(file))
         while folder != "/", !FileSystem.isDirectory(FileSystem.join(folder, ".dvc")) {
             folder = FileSystem.parent(of: folder)
         }
         if let settings = known[folder] { return settings }
         let home = environment.variables["XDG_CONFIG_HOME"] ?? environment.variables["HOME"].map { $0 + "/.config" }
-        let settings = try DVCSettings(root: folder, userFile: home.map { $0 + "/dvc/config" })
+        let settings = try DVCSettings(
+            root: folder, userFile: home.map { $0 + "/dvc/config" }, remote: remote, fetched: fetch.folder)
         known[folder] = settings
         return settings
     }

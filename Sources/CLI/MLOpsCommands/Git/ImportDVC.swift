@@ -9,13 +9,14 @@ struct ImportDVC: Verb {
     static let configuration = CommandConfiguration(
         commandName: "import-dvc", abstract: "Take over the data that DVC keeps",
         discussion: """
-            Reads the .dvc files and dvc.lock of the work tree, stores their contents out of DVC's cache (or a remote that is
-            a folder, or the files themselves) after comparing them with their MD5, and writes pointers into registry/.
-            Nothing is checked out, and the .dvc files stay. Earlier commits stay with DVC.
+            Reads the .dvc files and dvc.lock of the work tree, stores their contents after comparing them with their MD5, and
+            writes pointers into registry/. Contents come from DVC's cache, its remotes that are folders, the files
+            themselves, and else from its S3 remotes, with the settings of .dvc/config (url, endpointurl, profile, region)
+            and the usual credentials of AWS. Nothing is checked out, and the .dvc files stay. Earlier commits stay with DVC.
 
             Examples:
               mlops import-dvc --dry-run
-              dvc fetch && mlops import-dvc --remove
+              mlops import-dvc --dvc-remote storage --remove
             """)
 
     @Flag(name: .long, help: "Only say what would be taken over, and what is missing.")
@@ -24,12 +25,18 @@ struct ImportDVC: Verb {
     @Flag(name: .long, help: "Delete each .dvc file of which everything was taken over.")
     var remove = false
 
+    @Option(
+        name: .long, help: ArgumentHelp("Use only this remote of DVC; all of them by default.", valueName: "name"))
+    var dvcRemote: String?
+
+    @OptionGroup var transfers: TransferFlags
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
         let report = try await console.withByteProgress("importing") { progress in
-            try await workspace.importDVC(isDryRun: dryRun, removes: remove, progress: progress)
+            try await workspace.importDVC(
+                isDryRun: dryRun, removes: remove, remote: dvcRemote, options: transfers.options(console, progress))
         }
         try console.finish(report)
     }
