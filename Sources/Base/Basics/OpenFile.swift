@@ -74,7 +74,8 @@ package final class OpenFile: Sendable {
         while total < bytes.count {
             let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total)
             if count < 0 {
-                if errno == EINTR { continue }
+                // What is not aligned cannot pass the page cache by: neither the end of a file nor what a short write left.
+                if errno == EINTR || errno == EINVAL && mlops_set_direct(descriptor, 0) == 1 { continue }
                 throw MLOpsError.system("write", path, errno: errno)
             }
             total += count

@@ -43,6 +43,13 @@ void mlops_start_writeback(int file, int64_t offset, int64_t length) {
     (void)sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
+int mlops_set_direct(int file, int on) {
+    int flags = fcntl(file, F_GETFL);
+    if (flags < 0) return -1;
+    if (!(flags & O_DIRECT) == !on) return 0;
+    return fcntl(file, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) < 0 ? -1 : 1;
+}
+
 int mlops_sync_file_system(int file) { return syncfs(file); }
 
 int mlops_open_nameless(int directory, mode_t mode) {

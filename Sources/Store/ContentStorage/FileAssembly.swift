@@ -31,6 +31,7 @@ struct FileAssembly: Sendable {
         let hasher = Mutex(DigestHasher())
         let free = DispatchSemaphore(value: 2)
         let stretches = [Stretch(), Stretch()]
+        let writer = BlockWriter(file, patience: .leavesSlowDisk)
         defer { queue.sync {} }
         var next = 0
         var position = 0
@@ -48,10 +49,11 @@ struct FileAssembly: Sendable {
                 hasher.withLock { $0.update(stretch.bytes) }
                 free.signal()
             }
-            try file.write(stretch.bytes)
+            try writer.append(stretch.bytes)
             progress.add(bytes: Int64(stretch.count), files: 0)
         }
         queue.sync {}
+        try writer.finish()
         guard hasher.withLock({ $0.finalize() }) == digest else { throw try culprit() }
     }
 

@@ -1,5 +1,4 @@
 package import Basics
-internal import CSystem
 internal import Glibc
 
 /// A pack that is written, flushed, and waits under a temporary name to be installed.
@@ -19,15 +18,9 @@ package struct FinishedPack: Sendable {
 /// One task at a time may use it.
 // @unchecked: handed from task to task, never used by two at once.
 package final class PackWriter: @unchecked Sendable {
-    private static let bufferLength = 1 << 20
-    /// The kernel is asked to start writing whenever this much has gathered, so that the last flush has little to wait for.
-    private static let writebackLength: Int64 = 8 << 20
-
     private let file: OpenFile
+    private let writer: BlockWriter
     private var hasher: DigestHasher?
-    private var buffer: [UInt8] = []
-    private var written: Int64 = 0
-    private var writebackStart: Int64 = 0
     private var isOpen = true
     package private(set) var entries: [PackEntry] = []
 
@@ -38,14 +31,14 @@ package final class PackWriter: @unchecked Sendable {
         hasher = hashesFile ? DigestHasher() : nil
         try Failpoint.reach("pack.create")
         file = try TemporaryFile.create(beside: FileSystem.join(folder, "pack"))
-        buffer.reserveCapacity(PackWriter.bufferLength)
-        buffer += PackFormat.header
+        writer = BlockWriter(file, patience: .waitsForDisk)
+        try PackFormat.header.withUnsafeBytes { try append($0) }
     }
 
     deinit { abandon() }
 
     /// The bytes so far, without the footer.
-    package var byteCount: Int64 { written + Int64(buffer.count) }
+    package var byteCount: Int64 { writer.byteCount }
 
     package var isEmpty: Bool { entries.isEmpty }
 
@@ -67,7 +60,7 @@ package final class PackWriter: @unchecked Sendable {
         try append(stored)
     }
 
-    /// Appends the chunks in `range` as they are; many go from where they lie to the file, without a copy between.
+    /// Appends the chunks in `range` as they are.
     func append(_ run: PieceRun, _ range: Range<Int>) throws {
         var offset = byteCount
         for index in range {
@@ -80,29 +73,8 @@ package final class PackWriter: @unchecked Sendable {
     }
 
     private func append(_ stored: UnsafeRawBufferPointer) throws {
-        let isLong = stored.count >= PackWriter.bufferLength / 2
-        if isLong || buffer.count + stored.count > PackWriter.bufferLength { try flush() }
-        if isLong {
-            try write(stored)
-        } else {
-            buffer.append(contentsOf: stored)
-        }
-    }
-
-    private func flush() throws {
-        try buffer.withUnsafeBytes { try write($0) }
-        buffer.removeAll(keepingCapacity: true)
-    }
-
-    private func write(_ bytes: UnsafeRawBufferPointer) throws {
-        try file.write(bytes)
-        hasher?.update(bytes)
-        written += Int64(bytes.count)
-        if written - writebackStart >= PackWriter.writebackLength {
-            // Advice only: the flush at the end is what counts.
-            mlops_start_writeback(file.descriptor, writebackStart, written - writebackStart)
-            writebackStart = written
-        }
+        try writer.append(stored)
+        hasher?.update(stored)
     }
 
     /// Writes the footer and forces the file to the disk; the file is the caller's from here on.
@@ -110,8 +82,8 @@ package final class PackWriter: @unchecked Sendable {
         precondition(isOpen, "a pack is finished once")
         let ending = PackFormat.ending(entries)
         do {
-            buffer += ending.bytes
-            try flush()
+            try ending.bytes.withUnsafeBytes { try append($0) }
+            try writer.finish()
             try Failpoint.reach("pack.chmod")
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", file.path, errno: errno)
@@ -124,7 +96,7 @@ package final class PackWriter: @unchecked Sendable {
         }
         isOpen = false
         return FinishedPack(
-            digest: ending.digest, path: file.path, entries: entries, byteCount: written,
+            digest: ending.digest, path: file.path, entries: entries, byteCount: byteCount,
             fileDigest: hasher?.finalize())
     }
 

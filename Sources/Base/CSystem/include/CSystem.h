@@ -21,6 +21,10 @@ int mlops_rename_exclusively(const char *from, const char *to);
 /// Asks the kernel to start writing `length` bytes from `offset` to the disk, without waiting; advice, so no result.
 void mlops_start_writeback(int file, int64_t offset, int64_t length);
 
+/// Turns writing past the page cache (`O_DIRECT`) on or off for an open file: 1 if that changed something, 0 if it was so
+/// already, or -1 with errno where the file system cannot.
+int mlops_set_direct(int file, int on);
+
 /// `syncfs(2)`: forces all that was written to the file system of `file` to the disk; 0, or -1 with errno.
 int mlops_sync_file_system(int file);
 

@@ -1,0 +1,152 @@
+internal import CSystem
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+
+/// Fills a new file from its start in large aligned blocks, which a thread of its own writes past the page cache.
+///
+/// Copying into the page cache costs a processor about as much as hashing; the disk can take the bytes from where they
+/// lie (`O_DIRECT`). Where the file system does not offer that, and for what fills no block, the page cache is used.
+/// Nothing is flushed here.
+// @unchecked: one task at a time appends; a block is the queue's from the moment it is handed over until `free` is signalled.
+package final class BlockWriter: @unchecked Sendable {
+    /// What becomes of the bytes when the disk is slower than memory.
+    package enum Patience: Sendable {
+        /// The file is flushed before it counts, so whoever waits for the disk loses nothing.
+        case waitsForDisk
+        /// The file may reach the disk later: a slow disk is left to the page cache.
+        case leavesSlowDisk
+    }
+
+    private static let blockLength = 2 << 20
+    private static let blockCount = 3
+    private static let alignment = 4096
+    /// The kernel is asked to start writing whenever this much has gathered in the page cache.
+    private static let writebackLength: Int64 = 8 << 20
+    /// A disk that is not this quick after `trialLength` is called slow, in bytes a second.
+    private static let slowRate = 400e6
+    private static let trialLength: Int64 = 32 << 20
+
+    private let file: OpenFile
+    private let patience: Patience
+    private var blocks: [UnsafeMutableRawBufferPointer] = []
+    private var turn = 0
+    private var filled = 0
+    private let free = DispatchSemaphore(value: blockCount)
+    private lazy var queue = DispatchQueue(label: "mlops.write")
+    private let failure = Mutex<(any Error)?>(nil)
+    /// Whether the queue has had a block.
+    private var isStarted = false
+    private var isHolding = false
+    // The queue's.
+    private var isDirect = false
+    private var directSeconds = 0.0
+    private var written: Int64 = 0
+    private var writebackStart: Int64 = 0
+
+    /// The bytes appended so far.
+    package private(set) var byteCount: Int64 = 0
+
+    /// - Parameter file: empty, open for writing, its position at the start.
+    package init(_ file: OpenFile, patience: Patience) {
+        self.file = file
+        self.patience = patience
+    }
+
+    deinit {
+        if isStarted { queue.sync {} }
+        // A semaphore must end as it began.
+        if isHolding { free.signal() }
+        for block in blocks { block.deallocate() }
+    }
+
+    /// - Throws: what writing an earlier block ran into.
+    package func append(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let block = try current()
+            let count = min(rest.count, block.count - filled)
+            UnsafeMutableRawBufferPointer(rebasing: block[filled..<filled + count])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: rest.prefix(count)))
+            filled += count
+            rest = rest.dropFirst(count)
+            if filled == block.count { submit() }
+        }
+        byteCount += Int64(bytes.count)
+    }
+
+    package func append(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try append($0) } }
+
+    /// Hands all bytes to the file. The writer cannot be used afterwards.
+    package func finish() throws {
+        if isStarted { queue.sync {} }
+        try failure.withLock { if let failure = $0 { throw failure } }
+        guard filled > 0 else { return }
+        leaveDirect()
+        try file.write(UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled]))
+        filled = 0
+    }
+
+    private func current() throws -> UnsafeMutableRawBufferPointer {
+        if !isHolding {
+            free.wait()
+            isHolding = true
+            try failure.withLock { if let failure = $0 { throw failure } }
+        }
+        if turn == blocks.count {
+            blocks.append(.allocate(byteCount: BlockWriter.blockLength, alignment: BlockWriter.alignment))
+        }
+        return blocks[turn]
+    }
+
+    private func submit() {
+        // Nobody fills it before the queue signals `free`.
+        nonisolated(unsafe) let block = UnsafeRawBufferPointer(blocks[turn])
+        turn = (turn + 1) % BlockWriter.blockCount
+        filled = 0
+        isHolding = false
+        let isFirst = !isStarted
+        isStarted = true
+        // Not held by its own work: it waits for the queue before it goes.
+        queue.async { [unowned(unsafe) self] in
+            if isFirst { isDirect = mlops_set_direct(file.descriptor, 1) == 1 }
+            write(block)
+            free.signal()
+        }
+    }
+
+    private func write(_ block: UnsafeRawBufferPointer) {
+        guard failure.withLock({ $0 == nil }) else { return }
+        do {
+            let start = ContinuousClock.now
+            try file.write(block)
+            written += Int64(block.count)
+            isDirect ? judge(ContinuousClock.now - start) : startWriteback()
+        } catch {
+            failure.withLock { $0 = error }
+        }
+    }
+
+    /// Leaves the disk to the page cache if it is slow and nobody waits for it.
+    private func judge(_ time: Duration) {
+        directSeconds += time.seconds
+        guard patience == .leavesSlowDisk, written >= BlockWriter.trialLength,
+            Double(written) < BlockWriter.slowRate * directSeconds
+        else { return }
+        leaveDirect()
+        writebackStart = written
+    }
+
+    private func leaveDirect() {
+        guard isDirect else { return }
+        isDirect = false
+        _ = mlops_set_direct(file.descriptor, 0)
+    }
+
+    private func startWriteback() {
+        guard patience == .waitsForDisk, written - writebackStart >= BlockWriter.writebackLength else { return }
+        // Advice only: the flush at the end is what counts.
+        file.startWriteback(from: writebackStart, count: written - writebackStart)
+        writebackStart = written
+    }
+}
