@@ -130,7 +130,12 @@ package struct RemoteArtifacts: Sendable {
         _ root: ContentRoot, into scratch: ScratchFolder, replaces: Bool, _ outcome: inout DownloadOutcome
     ) async throws {
         let transfer = Transfer(store: scratch.store, remote: remote, options: options)
-        outcome.transfer = try await transfer.pull([root], PathSelection(outcome.part.map { [$0] } ?? []))
+        var arrival = Arrival()
+        if outcome.part == nil {
+            arrival = try await transfer.pull([Delivery(root, to: scratch.finishedPath)])
+        } else {
+            arrival.report = try await transfer.pull([root], PathSelection(outcome.part.map { [$0] } ?? []))
+        }
         var isExecutable = false
         if let part = outcome.part {
             let wanted = try scratch.store.part(part, of: root)
@@ -147,7 +152,8 @@ package struct RemoteArtifacts: Sendable {
             }
         }
         try await scratch.place(
-            outcome.content, isExecutable: isExecutable, at: outcome.path, progress: options.progress)
+            outcome.content, isExecutable: isExecutable, at: outcome.path, progress: options.progress, arrival.source)
+        outcome.transfer = arrival.total
     }
 
     /// Whether exactly `root` is at `path`.
@@ -182,13 +188,18 @@ private struct ScratchFolder: Sendable {
         store = try ContentStore(folder: FileSystem.join(path, ".mlops"))
     }
 
+    /// Where the content is put together.
+    var finishedPath: String { FileSystem.join(path, "content") }
+
     /// Checks `content` out, flushes it, and gives it its name.
     func place(
-        _ content: ContentRoot, isExecutable: Bool, at target: String, progress: ProgressHandler?
+        _ content: ContentRoot, isExecutable: Bool, at target: String, progress: ProgressHandler?,
+        _ source: (any ChunkSource)?
     ) async throws {
-        let finished = FileSystem.join(path, "content")
+        let finished = finishedPath
         try FileSystem.removeTree(finished)
-        try await store.checkout(content, to: finished, options: CheckoutOptions(force: true, progress: progress))
+        try await store.checkout(
+            content, to: finished, options: CheckoutOptions(force: true, progress: progress, source: source))
         if isExecutable, chmod(finished, 0o755) != 0 {
             throw MLOpsError.system("set the mode of", finished, errno: errno)
         }

@@ -20,7 +20,29 @@ extension Workspace {
         _ names: [ArtifactName] = [], _ extent: CheckoutExtent = CheckoutExtent(), force: Bool = false,
         progress: ProgressHandler? = nil
     ) async throws -> [CheckoutOutcome] {
-        let parts = try wantedParts(names, extent)
+        try await checkout(wantedParts(names, extent), extent, force: force, progress: progress)
+    }
+
+    /// - Parameter source: has what the store lacks of large files.
+    func checkout(
+        _ parts: [WantedParts], _ extent: CheckoutExtent, force: Bool, progress: ProgressHandler?,
+        _ source: (any ChunkSource)? = nil
+    ) async throws -> [CheckoutOutcome] {
+        if source == nil { try await requireStored(parts) }
+        try checkPaths(extent, of: parts)
+        var outcomes: [CheckoutOutcome] = []
+        for part in parts {
+            let pointer = part.pointer
+            let options = CheckoutOptions(
+                force: force, progress: progress, selection: part.selection, source: source)
+            let report = try await store.checkout(pointer.content, to: absolute(pointer.path), options: options)
+            outcomes.append(CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: report))
+        }
+        try remember(parts)
+        return outcomes
+    }
+
+    private func requireStored(_ parts: [WantedParts]) async throws {
         // All or nothing as far as can be told before: nothing is touched while something is missing.
         if try parts.contains(where: { try !isStored($0) }) {
             // The index may be wrong where it says that something is missing.
@@ -34,16 +56,6 @@ extension Workspace {
                 : "run `mlops pull \(pointer.artifact)` to fetch it"
             throw MLOpsError(.notFound, "the store has no content for `\(pointer.artifact)` at this commit", hint: hint)
         }
-        try checkPaths(extent, of: parts)
-        var outcomes: [CheckoutOutcome] = []
-        for part in parts {
-            let pointer = part.pointer
-            let options = CheckoutOptions(force: force, progress: progress, selection: part.selection)
-            let report = try await store.checkout(pointer.content, to: absolute(pointer.path), options: options)
-            outcomes.append(CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: report))
-        }
-        try remember(parts)
-        return outcomes
     }
 
     /// Whether all that is wanted is in the store.

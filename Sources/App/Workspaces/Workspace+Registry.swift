@@ -113,25 +113,26 @@ extension Workspace {
                 hint: "add the remote that has it with `mlops remote add`", cause: error)
         }
         let root = ContentRoot(version.content)
-        var transfer: TransferReport?
+        let path = try RelativePath(version.path)
+        try Workspace.refuseReserved(path)
+        var arrival: Arrival?
         if try !store.contains(root) {
             guard let shared else {
                 throw MLOpsError(
                     .notFound, "the store has no content for `\(reference)`, and this project has no remote",
                     hint: "add the remote that has it with `mlops remote add`")
             }
-            transfer = try await Transfer(store: store, remote: shared.remote, options: options).pull([root])
+            arrival = try await Transfer(store: store, remote: shared.remote, options: options)
+                .pull([Delivery(root, to: absolute(path))])
         }
-        let path = try RelativePath(version.path)
-        try Workspace.refuseReserved(path)
-        let report = try await store.checkout(
-            root, to: absolute(path), options: CheckoutOptions(force: force, progress: options.progress))
+        let checkoutOptions = CheckoutOptions(force: force, progress: options.progress, source: arrival?.source)
+        let report = try await store.checkout(root, to: absolute(path), options: checkoutOptions)
         try forgetParts(of: reference.artifact)
         try save(Pointer(artifact: reference.artifact, path: path, content: root))
         if git != nil { _ = try ignore(path: path, in: self.root) }
         return RetrievalOutcome(
             artifact: reference.artifact, version: version.version, content: version.content, path: path,
-            transfer: transfer, checkout: report)
+            transfer: arrival?.total, checkout: report)
     }
 
     /// Sends the content of the pointers of `names` (or all) to a remote, without publishing versions.
@@ -153,12 +154,10 @@ extension Workspace {
         let parts = try wantedParts(names, extent)
         let remote = try open(self.remote(named: remoteName), options: options)
         let transfer = Transfer(store: store, remote: remote, options: options)
-        // Those of which all is wanted go together: their listings and packs are asked for at once.
-        var report = try await transfer.pull(parts.filter(\.selection.isAll).map(\.pointer.content))
-        for part in parts where !part.selection.isAll {
-            report.add(try await transfer.pull([part.pointer.content], part.selection))
-        }
-        return (report, try await checkout(names, extent, force: force, progress: options.progress))
+        let arrival = try await transfer.pull(
+            parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) })
+        let checkouts = try await checkout(parts, extent, force: force, progress: options.progress, arrival.source)
+        return (arrival.total, checkouts)
     }
 }
 

@@ -24,7 +24,7 @@ package final class BlockWriter: @unchecked Sendable {
     /// The kernel is asked to start writing whenever this much has gathered in the page cache.
     private static let writebackLength: Int64 = 8 << 20
     /// A disk that is not this quick after `trialLength` is called slow, in bytes a second.
-    private static let slowRate = 400e6
+    private static let slowRate = 250e6
     private static let trialLength: Int64 = 32 << 20
 
     private let file: OpenFile

@@ -225,6 +225,7 @@ extension ActiveTransfer {
                 response.body += bytes.prefix(max(0, 64 << 10 - response.body.count))
             case .memory(let limit):
                 try checkLimit(bytes.count, limit)
+                if response.body.isEmpty { reserveBody(atMost: limit) }
                 response.body += bytes
                 if response.isSuccess { progress?(Int64(bytes.count)) }
             }
@@ -235,6 +236,12 @@ extension ActiveTransfer {
             failure = error
             return 0
         }
+    }
+
+    /// Growing step by step would copy a large body once more.
+    private func reserveBody(atMost limit: Int64) {
+        guard let length = response.headers["content-length"].flatMap({ Int64($0) }), length > 0 else { return }
+        response.body.reserveCapacity(Int(min(length, limit, 64 << 20)))
     }
 
     private func store(_ bytes: UnsafeRawBufferPointer, in file: OpenFile, from start: Int64, limit: Int64) throws {

@@ -1,4 +1,5 @@
 internal import Basics
+internal import Dispatch
 internal import Synchronization
 
 /// Writes the files of a plan: small ones in the order in which their chunks lie in the packs, large ones piece by piece.
@@ -135,13 +136,46 @@ struct CheckoutWriter: Sendable {
 
     // MARK: Files of several chunks
 
+    /// Writes the large files of which the store lacks much while their chunks arrive; their paths.
+    func receive(_ writes: [CheckoutPlan.Write], from source: (any ChunkSource)?) async throws -> Set<String> {
+        guard let source else { return [] }
+        var paths: Set<String> = []
+        for write in writes {
+            let chunks = try store.chunks(of: write)
+            let missing = try store.streamed(write, chunks)
+            guard !missing.isEmpty, missing.allSatisfy({ source.holds($0.key) }) else { continue }
+            let incoming = IncomingChunks(missing, from: source, store: store)
+            try await withTaskCancellationHandler {
+                // It waits for the network, which no task may do.
+                try await onThread { try assemble(write, chunks, FilePlacer(root: folder), incoming) }
+            } onCancel: {
+                incoming.stream.stop()
+            }
+            paths.insert(write.path)
+        }
+        return paths
+    }
+
+    private func onThread(_ work: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            DispatchQueue(label: "mlops.receive").async { continuation.resume(with: Result(catching: work)) }
+        }
+    }
+
     /// Puts a file together from its chunks. The digest of the whole is what proves it, so the chunks need no proof of
     /// their own, unless the whole is wrong and the guilty one must be named.
     private func assemble(_ write: CheckoutPlan.Write, _ placer: FilePlacer) async throws {
         let chunks = try store.chunks(ofFile: write.digest, byteCount: write.byteCount)
         if write.kind == .symlink { return try self.write(write, plain: try store.content(write.digest), placer) }
         // The file is filled by tasks of its own, so it is made first and named after.
-        let assembly = FileAssembly(store: store, chunks: chunks, digest: write.digest, progress: progress)
+        try assemble(write, chunks, placer, nil)
+    }
+
+    private func assemble(
+        _ write: CheckoutPlan.Write, _ chunks: [FileManifest.Entry], _ placer: FilePlacer, _ incoming: IncomingChunks?
+    ) throws {
+        let assembly = FileAssembly(
+            store: store, chunks: chunks, digest: write.digest, progress: progress, incoming: incoming)
         let status = try placer.place(write) { try assembly.fill($0) }
         written.note(status, write.digest)
         progress.add(bytes: 0, files: 1)

@@ -28,9 +28,8 @@ extension ContentStore {
             report.unchangedFileCount = root.fileCount
             return report
         }
-        if let lacking = try missingContent(below: [root], options.selection).first?.candidates.first {
-            throw ContentStore.missing(lacking)
-        }
+        let lacking = try missingContent(below: [root], options.selection).compactMap(\.candidates.first)
+        if let key = lacking.first(where: { options.source?.holds($0) != true }) { throw ContentStore.missing(key) }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: options.selection)
         if !options.force { try refuseLosses(plan.losses, at: path) }
         removeAbandoned(at: absolute, scan)
@@ -89,7 +88,8 @@ extension ContentStore {
             options.progress, totalBytes: writes.reduce(0) { $0 + $1.byteCount }, totalFiles: writes.count)
         let writer = CheckoutWriter(store: self, folder: folder, jobs: max(1, options.jobs), progress: progress)
         do {
-            try await writer.run(writes)
+            let received = try await writer.receive(writes, from: options.source)
+            try await writer.run(writes.filter { !received.contains($0.path) })
         } catch {
             // The files that are there are right: let the next try know them.
             try? await remember(writer.written, at: path, jobs: options.jobs)

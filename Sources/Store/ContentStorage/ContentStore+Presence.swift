@@ -26,7 +26,7 @@ extension ContentStore {
             return [MissingContent(candidates: ContentStore.candidates(digest, byteCount), byteCount: byteCount)]
         }
         let manifest = try manifest(digest)
-        var missing = try missingChunks(manifest.entries, inPacksAlone)
+        var missing = try missingChunks(manifest.entries, inPacksAlone, areListings: manifest.depth > 0)
         guard manifest.depth > 0 else { return missing }
         let absent = Set(missing.flatMap(\.candidates))
         for segment in manifest.entries where !absent.contains(ObjectKey(.chunk, segment.chunk)) {
@@ -36,10 +36,12 @@ extension ContentStore {
         return missing
     }
 
-    private func missingChunks(_ entries: [FileManifest.Entry], _ inPacksAlone: Bool) throws -> [MissingContent] {
+    private func missingChunks(
+        _ entries: [FileManifest.Entry], _ inPacksAlone: Bool, areListings: Bool = false
+    ) throws -> [MissingContent] {
         let keys = entries.map { ObjectKey(.chunk, $0.chunk) }
         return zip(zip(keys, entries), try index.contains(keys, inPacksAlone: inPacksAlone)).filter { !$0.1 }.map {
-            MissingContent(candidates: [$0.0.0], byteCount: $0.0.1.byteCount)
+            MissingContent(candidates: [$0.0.0], byteCount: $0.0.1.byteCount, isListing: areListings)
         }
     }
 

@@ -11,6 +11,8 @@ struct FileAssembly: Sendable {
     let chunks: [FileManifest.Entry]
     let digest: Digest
     let progress: ProgressCounter
+    /// The chunks that the store lacks.
+    var incoming: IncomingChunks?
 
     /// Memory for one stretch.
     // @unchecked: filled by one thread, then only read until the hash is done with it.
@@ -23,6 +25,19 @@ struct FileAssembly: Sendable {
         var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
     }
 
+    /// What comes next in the file.
+    private enum Piece: Sendable {
+        case loaded(Stretch)
+        case received([UInt8])
+
+        func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+            switch self {
+            case .loaded(let stretch): try body(stretch.bytes)
+            case .received(let bytes): try bytes.withUnsafeBytes { try body($0) }
+            }
+        }
+    }
+
     /// Writes the file and proves it.
     ///
     /// - Throws: kind `.damaged` naming the chunk that is broken.
@@ -33,25 +48,34 @@ struct FileAssembly: Sendable {
         let stretches = [Stretch(), Stretch()]
         let writer = BlockWriter(file, patience: .leavesSlowDisk)
         defer { queue.sync {} }
+        defer { incoming?.stream.stop() }
         var next = 0
         var position = 0
         while position < chunks.count {
             free.wait()
-            let stretch = stretches[next]
-            next = 1 - next
+            let bytes: Piece
             do {
-                position = try load(from: position, into: stretch)
+                if let incoming, incoming.isNext(position) {
+                    let batch = try incoming.next(among: chunks[position...])
+                    position += batch.entries.count
+                    bytes = .received(batch.plain)
+                } else {
+                    position = try load(from: position, into: stretches[next])
+                    bytes = .loaded(stretches[next])
+                    next = 1 - next
+                }
             } catch {
                 free.signal()
                 throw error
             }
             queue.async {
-                hasher.withLock { $0.update(stretch.bytes) }
+                hasher.withLock { hasher in bytes.withBytes { hasher.update($0) } }
                 free.signal()
             }
-            try writer.append(stretch.bytes)
-            progress.add(bytes: Int64(stretch.count), files: 0)
+            try bytes.withBytes { try writer.append($0) }
+            progress.add(bytes: bytes.withBytes { Int64($0.count) }, files: 0)
         }
+        try incoming?.keeper.finish()
         queue.sync {}
         try writer.finish()
         guard hasher.withLock({ $0.finalize() }) == digest else { throw try culprit() }
@@ -61,7 +85,9 @@ struct FileAssembly: Sendable {
     private func load(from position: Int, into stretch: Stretch) throws -> Int {
         var end = position
         var total: Int64 = 0
-        while end < chunks.count, total + chunks[end].byteCount <= Int64(FileAssembly.window) {
+        while end < chunks.count, total + chunks[end].byteCount <= Int64(FileAssembly.window),
+            end == position || incoming?.isNext(end) != true
+        {
             total += chunks[end].byteCount
             end += 1
         }
@@ -123,5 +149,42 @@ struct FileAssembly: Sendable {
     private func culprit() throws -> MLOpsError {
         for chunk in chunks { _ = try store.plain(ObjectKey(.chunk, chunk.chunk)) }
         return PackFrame.damaged(ObjectKey(.manifest, digest), "lists chunks that make another file")
+    }
+}
+
+/// The chunks of a file that arrive while it is written.
+// @unchecked: one thread at a time uses it; `stream` takes care of itself.
+final class IncomingChunks: @unchecked Sendable {
+    let stream: any ChunkStream
+    let keeper: ChunkKeeper
+    /// Their places in the file, ascending.
+    private let positions: [Int]
+    private var turn = 0
+
+    init(_ missing: [(position: Int, key: ObjectKey)], from source: any ChunkSource, store: ContentStore) {
+        positions = missing.map(\.position)
+        var runs: [[ObjectKey]] = []
+        for (index, (position, key)) in missing.enumerated() {
+            if index > 0, missing[index - 1].position == position - 1 {
+                runs[runs.count - 1].append(key)
+            } else {
+                runs.append([key])
+            }
+        }
+        stream = source.stream(runs)
+        keeper = ChunkKeeper(store)
+    }
+
+    /// Whether the chunk at `position` is the next that comes.
+    func isNext(_ position: Int) -> Bool { turn < positions.count && positions[turn] == position }
+
+    /// The next batch, which must be what the file wants next; it is kept in the store.
+    func next(among wanted: ArraySlice<FileManifest.Entry>) throws -> ChunkBatch {
+        guard let batch = try stream.next(), batch.entries.count <= wanted.count,
+            zip(batch.entries, wanted).allSatisfy({ $0.key.id == $1.chunk && Int64($0.plainLength) == $1.byteCount })
+        else { throw MLOpsError(.damaged, "the remote sends other chunks than were asked for", hint: healingHint) }
+        try keeper.append(batch)
+        turn += batch.entries.count
+        return batch
     }
 }

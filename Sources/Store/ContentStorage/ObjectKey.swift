@@ -84,10 +84,13 @@ package struct MissingContent: Hashable, Sendable {
     package var candidates: [ObjectKey]
     /// The plain bytes of the content, as far as they are known.
     package var byteCount: Int64
+    /// Whether it lists other content.
+    package var isListing: Bool
 
-    package init(candidates: [ObjectKey], byteCount: Int64) {
+    package init(candidates: [ObjectKey], byteCount: Int64, isListing: Bool = false) {
         self.candidates = candidates
         self.byteCount = byteCount
+        self.isListing = isListing || candidates.allSatisfy { $0.kind != .chunk }
     }
 }
 

@@ -86,14 +86,18 @@ package struct CheckoutOptions: Sendable {
     package var progress: ProgressHandler?
     /// What to make right; the rest is left as it is.
     package var selection: PathSelection
+    /// Has what the store lacks of large files.
+    package var source: (any ChunkSource)?
 
     package init(
-        force: Bool = false, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, selection: PathSelection = .all
+        force: Bool = false, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, selection: PathSelection = .all,
+        source: (any ChunkSource)? = nil
     ) {
         self.force = force
         self.jobs = jobs
         self.progress = progress
         self.selection = selection
+        self.source = source
     }
 }
 

@@ -70,7 +70,11 @@ final class WorkspaceScan: @unchecked Sendable {
         }
         var level = [0]
         while !level.isEmpty {
-            let batches = stride(from: 0, to: level.count, by: 64).map { Array(level[$0..<min($0 + 64, level.count)]) }
+            // Small enough that no processor waits long for another, large enough for the stat cache to answer at once.
+            let size = max(1, min(64, level.count / (jobs * 8)))
+            let batches = stride(from: 0, to: level.count, by: size).map {
+                Array(level[$0..<min($0 + size, level.count)])
+            }
             _ = try await mapConcurrently(batches, width: jobs) { batch in
                 try await scan.read(batch, index: index, jobs: jobs, keepsSpecial: keepsSpecial)
             }

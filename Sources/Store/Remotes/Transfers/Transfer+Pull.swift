@@ -10,15 +10,50 @@ extension Transfer {
     /// - Parameter selection: the parts of the roots that are wanted; only what they need is fetched.
     /// - Throws: kind `.notFound` if the remote lacks it too, `.damaged` naming the pack of the remote that is hurt.
     package func pull(_ roots: [ContentRoot], _ selection: PathSelection = .all) async throws -> TransferReport {
+        var index: RemoteIndex?
+        return try await pull(roots, selection, index: &index) { _ in false }
+    }
+
+    /// `pull` of contents that are to be checked out afterwards. Large files that the checkout would write are left to it:
+    /// from the source it gets their chunks, which go into the store and into the file as they arrive.
+    package func pull(_ deliveries: [Delivery]) async throws -> Arrival {
+        var arrival = Arrival()
+        var index: RemoteIndex?
+        // Those of which all is wanted go together: their listings and packs are asked for at once.
+        let whole = deliveries.filter(\.selection.isAll).map(\.root)
+        let groups =
+            [(whole, PathSelection.all)] + deliveries.filter { !$0.selection.isAll }.map { ([$0.root], $0.selection) }
+        var streamed: Set<ObjectKey> = []
+        if deliveries.contains(where: { $0.root.byteCount >= ContentStore.streamingMinimum }) {
+            for (roots, selection) in groups {
+                arrival.report.add(try await pull(roots, selection, index: &index) { !$0.isListing })
+            }
+            for delivery in deliveries where delivery.root.byteCount >= ContentStore.streamingMinimum {
+                streamed.formUnion(
+                    try await store.chunksToStream(of: delivery.root, to: delivery.path, delivery.selection))
+            }
+        }
+        for (roots, selection) in groups {
+            arrival.report.add(
+                try await pull(roots, selection, index: &index) { !streamed.isDisjoint(with: $0.candidates) })
+        }
+        if !streamed.isEmpty { arrival.source = RemoteChunkSource(self, index: try await indexForPull(&index)) }
+        return arrival
+    }
+
+    private func pull(
+        _ roots: [ContentRoot], _ selection: PathSelection, index: inout RemoteIndex?,
+        leaving isLeft: (MissingContent) -> Bool
+    ) async throws -> TransferReport {
         let start = ContinuousClock.now
         var report = TransferReport()
-        var missing = try store.missingContent(below: roots, selection)
+        var missing = try lacking(roots, selection, isLeft)
         if !missing.isEmpty {
             let lease = try await store.lease()
             defer { withExtendedLifetime(lease) {} }
-            missing = try store.missingContent(below: roots, selection)
+            missing = try lacking(roots, selection, isLeft)
             defer { for root in roots { store.noteUse(of: root, place: "content of \(remote.location)") } }
-            let index = try await indexForPull()
+            let index = try await indexForPull(&index)
             var fetched: Set<ObjectKey> = []
             // A listing that is missing hides what is below it, so each round can find more.
             while !missing.isEmpty {
@@ -31,20 +66,29 @@ extension Transfer {
                 let companions = selection.isAll ? try companions(of: wanted, in: index) : []
                 try await fetch(wanted.union(companions), from: index, report: &report)
                 fetched.formUnion(wanted)
-                missing = try store.missingContent(below: roots, selection)
+                missing = try lacking(roots, selection, isLeft)
             }
         }
         report.seconds = (ContinuousClock.now - start).seconds
         return report
     }
 
-    private func indexForPull() async throws -> RemoteIndex {
+    private func lacking(
+        _ roots: [ContentRoot], _ selection: PathSelection, _ isLeft: (MissingContent) -> Bool
+    ) throws -> [MissingContent] {
+        try store.missingContent(below: roots, selection).filter { !isLeft($0) }
+    }
+
+    private func indexForPull(_ known: inout RemoteIndex?) async throws -> RemoteIndex {
+        if let known { return known }
         guard try await RemoteFormat.check(remote) else {
             throw MLOpsError(
                 .notFound, "the remote `\(remote.location)` is empty: nothing was pushed there yet",
                 hint: "run `mlops push` on the machine that has the data")
         }
-        return try await indexReader.read(checksPacks: false).index
+        let index = try await indexReader.read(checksPacks: false).index
+        known = index
+        return index
     }
 
     private func choose(_ missing: [MissingContent], from index: RemoteIndex) throws -> Set<ObjectKey> {
@@ -143,7 +187,7 @@ extension Transfer {
     }
 
     /// `read`, whose errors of damage and absence become those of the pack `key` of the remote.
-    private func namingPack<Output>(_ key: String, _ read: () async throws -> Output) async throws -> Output {
+    func namingPack<Output>(_ key: String, _ read: () async throws -> Output) async throws -> Output {
         do {
             return try await lookingAgain(read)
         } catch let error as MLOpsError where error.kind == .damaged {

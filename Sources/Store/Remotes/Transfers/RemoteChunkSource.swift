@@ -1,0 +1,176 @@
+internal import Basics
+package import ContentStorage
+internal import Dispatch
+internal import Synchronization
+
+/// Content that is wanted at a path.
+package struct Delivery: Sendable {
+    package var root: ContentRoot
+    /// Where it will be checked out.
+    package var path: String
+    package var selection: PathSelection
+
+    package init(_ root: ContentRoot, to path: String, _ selection: PathSelection = .all) {
+        self.root = root
+        self.path = path
+        self.selection = selection
+    }
+}
+
+/// What a pull brought, and where the rest comes from.
+package struct Arrival: Sendable {
+    /// What was fetched, before the checkout.
+    package var report = TransferReport()
+    /// For the checkout; nil if the store has everything.
+    package var source: RemoteChunkSource?
+
+    package init() {}
+
+    /// What was fetched in all, once the checkout is done.
+    package var total: TransferReport {
+        var total = report
+        if let source { total.add(source.report) }
+        return total
+    }
+}
+
+/// Hands the chunks of large files from a remote to a checkout, fetched in order and a few ranges ahead.
+package final class RemoteChunkSource: ChunkSource {
+    private let transfer: Transfer
+    private let index: RemoteIndex
+    private let moved = Mutex(TransferReport())
+
+    init(_ transfer: Transfer, index: RemoteIndex) {
+        self.transfer = transfer
+        self.index = index
+    }
+
+    /// What was fetched so far.
+    package var report: TransferReport { moved.withLock { $0 } }
+
+    package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
+
+    package func stream(_ runs: [[ObjectKey]]) -> any ChunkStream {
+        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in try await fetch($0) }
+    }
+
+    /// Neighbours in a pack of the remote.
+    fileprivate struct Segment: Sendable {
+        var pack: PackIndexFile.Pack
+        var entries: [PackEntry]
+
+        var range: Range<Int64> {
+            let end = entries.last.map { $0.offset + Int64($0.storedLength) } ?? 0
+            return (entries.first?.offset ?? 0)..<end
+        }
+    }
+
+    /// Longer ones are cut, so that all connections work and memory stays bounded.
+    private static let longestSegment: Int64 = 8 << 20
+
+    private func segments(of run: [ObjectKey]) -> [Segment] {
+        var segments: [Segment] = []
+        for key in run {
+            let places = index.places(of: key).map { (pack: $0.pack, entry: index.entry(at: $0)) }
+            if let last = segments.last,
+                let next = places.first(where: {
+                    index.packs[$0.pack].digest == last.pack.digest && $0.entry.offset == last.range.upperBound
+                }),
+                next.entry.offset + Int64(next.entry.storedLength) - last.range.lowerBound
+                    <= RemoteChunkSource.longestSegment
+            {
+                segments[segments.count - 1].entries.append(next.entry)
+            } else if let place = places.first {
+                segments.append(Segment(pack: index.packs[place.pack], entries: [place.entry]))
+            }
+        }
+        return segments
+    }
+
+    private func fetch(_ segment: Segment) async throws -> ChunkBatch {
+        let batch = try await transfer.namingPack(packKey(segment.pack.digest)) {
+            try Failpoint.reach("pull.range")
+            let bytes = try await transfer.remote.get(packKey(segment.pack.digest), range: segment.range)
+            return try ChunkBatch(segment.entries, stored: bytes)
+        }
+        moved.withLock {
+            $0.objectCount += batch.entries.count
+            $0.byteCount += Int64(batch.stored.count)
+        }
+        return batch
+    }
+}
+
+/// Keeps some fetches under way, and hands out what they bring in order.
+private final class RemoteChunkStream: ChunkStream {
+    /// One fetch: what it brought, once `isDone` was signalled.
+    private final class Slot: Sendable {
+        let outcome = Mutex<Result<ChunkBatch, any Error>?>(nil)
+        let isDone = DispatchSemaphore(value: 0)
+        let task = Mutex<Task<Void, Never>?>(nil)
+    }
+
+    private struct State {
+        var waiting: [RemoteChunkSource.Segment]
+        var running: [Slot] = []
+        var isStopped = false
+    }
+
+    private let width: Int
+    private let fetch: @Sendable (RemoteChunkSource.Segment) async throws -> ChunkBatch
+    private let state: Mutex<State>
+
+    init(
+        _ segments: [RemoteChunkSource.Segment], width: Int,
+        fetch: @escaping @Sendable (RemoteChunkSource.Segment) async throws -> ChunkBatch
+    ) {
+        self.width = width
+        self.fetch = fetch
+        state = Mutex(State(waiting: segments.reversed()))
+        state.withLock { fill(&$0) }
+    }
+
+    private func fill(_ state: inout State) {
+        while !state.isStopped, state.running.count < width, let segment = state.waiting.popLast() {
+            let slot = Slot()
+            state.running.append(slot)
+            let task = Task { [fetch] in
+                let outcome: Result<ChunkBatch, any Error>
+                do {
+                    outcome = .success(try await fetch(segment))
+                } catch {
+                    outcome = .failure(error)
+                }
+                slot.outcome.withLock { $0 = outcome }
+                slot.isDone.signal()
+            }
+            slot.task.withLock { $0 = task }
+        }
+    }
+
+    func next() throws -> ChunkBatch? {
+        let slot = try state.withLock { state in
+            if state.isStopped { throw CancellationError() }
+            return state.running.first
+        }
+        guard let slot else { return nil }
+        slot.isDone.wait()
+        state.withLock { state in
+            if !state.running.isEmpty { state.running.removeFirst() }
+            fill(&state)
+        }
+        return try slot.outcome.withLock { outcome in
+            guard let outcome else { throw CancellationError() }
+            return try outcome.get()
+        }
+    }
+
+    func stop() {
+        let running = state.withLock { state in
+            state.isStopped = true
+            state.waiting = []
+            return state.running
+        }
+        for slot in running { slot.task.withLock { $0?.cancel() } }
+    }
+}

@@ -1,0 +1,143 @@
+import Basics
+import ContentStorage
+import Foundation
+import Remotes
+import TestSupport
+import Testing
+
+/// Large files that go into the workspace and into the store while they arrive.
+@Suite struct DeliveryTests {
+    private struct Machine {
+        let folder: TemporaryFolder
+        let store: ContentStore
+
+        init() throws {
+            folder = try TemporaryFolder()
+            store = try ContentStore(folder: folder(".mlops"))
+        }
+
+        func write(_ name: String, _ bytes: [UInt8]) throws {
+            try FileSystem.createDirectories(FileSystem.parent(of: folder(name)))
+            try Data(bytes).write(to: URL(fileURLWithPath: folder(name)))
+        }
+
+        func add(_ name: String) async throws -> ContentRoot { try await store.add(path: folder(name)).root }
+
+        /// Pulls and checks out; what was fetched.
+        func receive(_ root: ContentRoot, _ name: String, from remote: any Remote) async throws -> TransferReport {
+            let arrival = try await Transfer(store: store, remote: remote, jobs: 3).pull([
+                Delivery(root, to: folder(name))
+            ])
+            try await store.checkout(
+                root, to: folder(name), options: CheckoutOptions(jobs: 2, source: arrival.source))
+            return arrival.total
+        }
+    }
+
+    private func push(_ root: ContentRoot, of machine: Machine, to remote: any Remote) async throws {
+        _ = try await Transfer(store: machine.store, remote: remote, jobs: 4).push([root])
+    }
+
+    @Test(arguments: RemoteMaker.all)
+    func aLargeFileArrivesInTheWorkspaceAndInTheStore(_ maker: RemoteMaker) async throws {
+        let (remote, owner) = try maker.make()
+        defer { withExtendedLifetime(owner) {} }
+        let (here, there) = (try Machine(), try Machine())
+        let content = noise(40 << 20, seed: 3)
+        try here.write("data/big.bin", content)
+        try here.write("data/small.txt", Array("small".utf8))
+        let root = try await here.add("data")
+        try await push(root, of: here, to: remote)
+        let report = try await there.receive(root, "data", from: remote)
+        #expect(report.byteCount >= 40 << 20)
+        #expect(try FileSystem.read(there.folder("data/big.bin")) == content)
+        #expect(try await there.store.contains(root))
+        #expect(try await there.store.verify(roots: [("x", root)]).isClean)
+        // The store alone brings it back.
+        try FileSystem.removeTree(there.folder("data"))
+        try await there.store.checkout(root, to: there.folder("data"))
+        #expect(try await there.store.compare(root, with: there.folder("data")).isEmpty)
+    }
+
+    @Test func textArrivesDecompressedAndIsKeptCompressed() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        let text = Array((0..<4_000_000).map { "\($0 % 7919),\($0)\n" }.joined().utf8)
+        try here.write("table.csv", text)
+        let root = try await here.add("table.csv")
+        try await push(root, of: here, to: remote)
+        let report = try await there.receive(root, "table.csv", from: remote)
+        #expect(try FileSystem.read(there.folder("table.csv")) == text)
+        #expect(report.byteCount < Int64(text.count) / 2)
+        #expect(try await there.store.verify(roots: [("x", root)]).isClean)
+    }
+
+    @Test func onlyWhatIsNewOfANewVersionIsFetched() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        var content = noise(80 << 20, seed: 9)
+        try here.write("big.bin", content)
+        let first = try await here.add("big.bin")
+        try await push(first, of: here, to: remote)
+        _ = try await there.receive(first, "big.bin", from: remote)
+        // Two stretches change, with kept bytes before, between and behind them.
+        for (start, seed) in [(8 << 20, UInt64(11)), (50 << 20, 12)] {
+            content.replaceSubrange(start..<start + (20 << 20), with: noise(20 << 20, seed: seed))
+        }
+        try here.write("big.bin", content)
+        let second = try await here.add("big.bin")
+        try await push(second, of: here, to: remote)
+        let report = try await there.receive(second, "big.bin", from: remote)
+        #expect(report.byteCount < 42 << 20)
+        #expect(try FileSystem.read(there.folder("big.bin")) == content)
+        #expect(try await there.store.verify(roots: [("1", first), ("2", second)]).isClean)
+    }
+
+    @Test func aFileThatRepeatsItselfArrivesToo() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        let content = noise(24 << 20, seed: 4)
+        try here.write("twice.bin", content + content)
+        let root = try await here.add("twice.bin")
+        try await push(root, of: here, to: remote)
+        _ = try await there.receive(root, "twice.bin", from: remote)
+        #expect(try FileSystem.read(there.folder("twice.bin")) == content + content)
+    }
+
+    @Test func damageOnTheWayNamesThePackAndLeavesNoFile() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        try here.write("big.bin", noise(40 << 20, seed: 5))
+        let root = try await here.add("big.bin")
+        try await push(root, of: here, to: remote)
+        let spoiled = FaultyRemote(remote) { key, bytes in
+            guard key.hasPrefix("packs/"), bytes.count > 4 << 20 else { return bytes }
+            var bytes = bytes
+            bytes[bytes.count / 2] ^= 1
+            return bytes
+        }
+        let error = await #expect(throws: MLOpsError.self) { try await there.receive(root, "big.bin", from: spoiled) }
+        #expect(error?.kind == .damaged)
+        #expect(error?.message.contains("packs/") == true)
+        #expect(!FileSystem.exists(there.folder("big.bin")))
+        // What came whole is kept, and the rest comes with the next try.
+        _ = try await there.receive(root, "big.bin", from: remote)
+        #expect(try await there.store.compare(root, with: there.folder("big.bin")).isEmpty)
+    }
+
+    @Test func changesThatAreStoredNowhereAreNotOverwritten() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        try here.write("big.bin", noise(40 << 20, seed: 6))
+        let root = try await here.add("big.bin")
+        try await push(root, of: here, to: remote)
+        try there.write("big.bin", Array("mine".utf8))
+        await #expect(throws: MLOpsError.self) { try await there.receive(root, "big.bin", from: remote) }
+        #expect(try FileSystem.read(there.folder("big.bin")) == Array("mine".utf8))
+    }
+}
