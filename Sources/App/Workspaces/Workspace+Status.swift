@@ -39,12 +39,17 @@ package struct WorkspaceStatus: Encodable, Sendable {
 extension Workspace {
     /// How the files stand against the pointers; unchanged files are not read again.
     package func status(of selection: [ArtifactName] = []) async throws -> WorkspaceStatus {
+        // Git looks at its own files while the artifacts are read.
+        async let repository = repositoryState()
         var statuses: [ArtifactStatus] = []
         for pointer in try selected(selection) { statuses.append(try await status(of: pointer)) }
-        let head = try git?.head()
+        let (head, isDirty) = try await repository
         return WorkspaceStatus(
-            root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: try git?.isDirty(),
-            artifacts: statuses)
+            root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: isDirty, artifacts: statuses)
+    }
+
+    private func repositoryState() async throws -> (head: GitHead?, isDirty: Bool?) {
+        (try git?.head(), try git?.isDirty())
     }
 
     func status(of pointer: Pointer) async throws -> ArtifactStatus {

@@ -49,6 +49,9 @@ package final class Workspace: Sendable {
         }
     }
 
+    /// Gets ready beside other work of a program that is about to open a project.
+    package static func prepare() { GitRepository.prepare() }
+
     /// The workspace that `directory` lies in.
     ///
     /// - Throws: `MLOpsError` of kind `.noProject` if neither it nor a folder above holds a project.

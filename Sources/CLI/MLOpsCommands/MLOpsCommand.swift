@@ -56,6 +56,8 @@ struct MLOpsCommand: AsyncParsableCommand {
     static func start(_ arguments: [String]) async -> Int32 {
         OutputChannel.ignoreBrokenPipes()
         let arguments = ArgumentOrder.verbFirst(arguments)
+        // Most verbs open a project. The others end before the thread has cost anything, or do not look at git.
+        if let verb = arguments.first, !verb.hasPrefix("-"), verb != "step" { Workspace.prepare() }
         let task = Task { await perform(arguments) }
         let interruption = Interruption { task.cancel() }
         let code = await task.value

@@ -25,6 +25,9 @@ package final class GitRepository: Sendable {
 
     deinit { handle.withLock { git_repository_free($0.pointer) } }
 
+    /// Gets ready beside other work of a program that is about to look for a repository.
+    package static func prepare() { LibGit2.startAhead() }
+
     /// The repository that `path` lies in, or nil if there is none in the folders from `path` up to the root of its
     /// disk.
     ///

@@ -1,5 +1,6 @@
 internal import Basics
 internal import CLibgit2
+internal import Dispatch
 
 /// libgit2, started once, when the first repository is looked for.
 enum LibGit2 {
@@ -11,6 +12,9 @@ enum LibGit2 {
             withUnsafePointer(to: Optional(name)) { _ = mlops_git_accept_extensions($0, 1) }
         }
     }()
+
+    /// Starts it on another thread, for whoever will need it soon: it reads the system's certificates, which takes a while.
+    static func startAhead() { DispatchQueue.global(qos: .userInitiated).async { _ = start } }
 
     /// What libgit2 says about the last failure on this thread.
     static var lastMessage: String {

@@ -51,7 +51,7 @@ import Testing
         let report = try await there.receive(root, "data", from: remote)
         #expect(report.byteCount >= 40 << 20)
         #expect(try FileSystem.read(there.folder("data/big.bin")) == content)
-        #expect(try await there.store.contains(root))
+        #expect(try there.store.contains(root))
         #expect(try await there.store.verify(roots: [("x", root)]).isClean)
         // The store alone brings it back.
         try FileSystem.removeTree(there.folder("data"))
