@@ -22,7 +22,18 @@ extension Workspace {
         return PipelineSource(
             root: root, file: FileSystem.absolute(file, from: directory), displayName: file, overrides: overrides,
             environment: environment.variables,
-            git: GitContext(commit: head?.commit, branch: head?.branch, isDirty: try git?.isDirty()), steps: steps)
+            git: GitContext(
+                commit: head?.commit, branch: head?.branch ?? (head == nil ? nil : continuousIntegrationBranch),
+                isDirty: try git?.isDirty()), steps: steps)
+    }
+
+    /// The branch that a job of GitHub or GitLab works for: both check out a commit without its branch.
+    private var continuousIntegrationBranch: String? {
+        let variables = environment.variables
+        func value(_ name: String) -> String? { variables[name].flatMap { $0.isEmpty ? nil : $0 } }
+        let pushed = value("GITHUB_REF_TYPE") == "branch" ? value("GITHUB_REF_NAME") : nil
+        return value("GITHUB_HEAD_REF") ?? pushed ?? value("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+            ?? value("CI_COMMIT_BRANCH")
     }
 
     /// Runs a pipeline; every event is told as it happens.

@@ -108,6 +108,73 @@ struct WrongSpecsTests {
         ("a variable of our own", stage("run: x", "env: [MLOPS_FAILPOINT]")),
         ("a variable that is a list", stage("run: x", "env: { A: [1] }")),
         ("env is a text", stage("run: x", "env: A=1")),
+        ("a matrix that is a list", stage("run: x", "matrix: [1, 2]")),
+        ("a matrix without combinations", stage("run: x", "matrix: { seed: [] }")),
+        ("a matrix that is excluded", stage("run: x", "matrix: { seed: [1], exclude: [ { seed: 1 } ] }")),
+        ("an exclude of an unknown key", stage("run: x", "matrix: { seed: [1], exclude: [ { sed: 1 } ] }")),
+        ("a huge matrix", stage("run: x", "matrix: { a: ${params.many}, b: ${params.many}, c: ${params.many} }")),
+        ("equal values of a matrix", stage("run: x", "matrix: { seed: [1, \"1\"] }")),
+        ("an unknown key of the matrix", stage("run: [x, \"${matrix.sed}\"]", "matrix: { seed: [1] }")),
+        ("a matrix reference without a matrix", stage("run: [x, \"${matrix.seed}\"]")),
+        ("equal outputs of a matrix", stage("run: x", "matrix: { seed: [1, 2] }", "outs: [build/m]")),
+        ("foreach over a text", stage("run: x", "foreach: a")),
+        ("foreach over nothing", stage("run: x", "foreach: []")),
+        ("an item without foreach", stage("run: [x, \"${item}\"]")),
+        ("an unknown value of the item", stage("run: [x, \"${item.epoch}\"]", "foreach: [ { epochs: 3 } ]")),
+        ("a key where foreach is a list", stage("run: [x, \"${key}\"]", "foreach: [a]")),
+        ("matrix and foreach", stage("run: x", "matrix: { a: [1] }", "foreach: [1]")),
+        ("a condition that is a list", stage("run: x", "if: [a]")),
+        ("a condition without quotes", stage("run: x", "if: ${git.branch} == main")),
+        ("a condition with one equals sign", stage("run: x", "if: ${git.branch} = 'main'")),
+        ("a condition that ends early", stage("run: x", "if: ${git.branch} ==")),
+        ("a condition of mixed types", stage("run: x", "if: ${params.train.epochs} == '3'")),
+        ("a condition that is a number", stage("run: x", "if: ${params.train.epochs}")),
+        ("a condition on an unknown parameter", stage("run: x", "if: ${params.train.epoch} == 3")),
+        ("a condition with an open bracket", stage("run: x", "if: (${git.dirty}")),
+        ("a condition on a map", stage("run: x", "if: ${params.train} == 3")),
+        ("retries as a text", stage("run: x", "retries: often")),
+        ("retries without a number", stage("run: x", "retries: { on: [timeout] }")),
+        ("too many retries", stage("run: x", "retries: 1000")),
+        ("an unknown cause of retries", stage("run: x", "retries: { max: 1, on: [timout] }")),
+        ("a code that is success", stage("run: x", "retries: { max: 1, on: [0] }")),
+        ("a backoff below 1", stage("run: x", "retries: { max: 1, backoff: 0.5 }")),
+        ("an unknown key of retries", stage("run: x", "retries: { max: 1, dealy: 3s }")),
+        ("resources as a number", stage("run: x", "resources: 2")),
+        ("no processors", stage("run: x", "resources: { cpus: 0 }")),
+        ("memory without a number", stage("run: x", "resources: { memory: much }")),
+        ("a misspelt resource", stage("run: x", "resources: { memroy: 1GiB }")),
+        ("a resource that nobody has", stage("run: x", "resources: { licence: 1 }")),
+        (
+            "more than there is",
+            "version: 1\nname: p\nresources: { cpus: 2, memory: 1GiB }\nstages:\n"
+                + "  a: { run: x, resources: { cpus: 4, memory: 2GiB } }\n"
+        ),
+        ("an unknown executor", stage("run: x", "executor: slrum")),
+        ("an unknown option of an executor", stage("run: x", "executor: { slurm: { partion: gpu } }")),
+        ("an option of the wrong type", stage("run: x", "executor: { slurm: { partition: 1 } }")),
+        ("an executor as a list", stage("run: x", "executor: [slurm]")),
+        ("an image with a space", stage("run: x", "image: \"python 3\"")),
+        ("a secret with a dash", stage("run: x", "secrets: [HF-TOKEN]")),
+        ("a secret in env", stage("run: x", "secrets: [HF_TOKEN]", "env: [HF_TOKEN]")),
+        ("a secret in a command", stage("run: [x, \"${env.HF_TOKEN}\"]", "secrets: [HF_TOKEN]")),
+        ("a reference to a secret", stage("run: [x, \"${secrets.HF_TOKEN}\"]")),
+        ("secrets of a pipeline as a list", "version: 1\nname: p\nsecrets: [A]\nstages: { a: { run: x } }\n"),
+        ("always as a text", stage("run: x", "always: yes")),
+        ("frozen and always changed", stage("run: x", "frozen: true", "always_changed: true")),
+        ("an unknown option of an output", stage("run: x", "outs: [ { path: a, cahce: false } ]")),
+        ("an output without a path", stage("run: x", "outs: [ { cache: false } ]")),
+        ("a dep with options", stage("run: x", "deps: [ { path: a } ]")),
+        ("needs an unknown output", stages("a: { run: x, outs: [build/m] }", "b: { run: y, needs: [build/n] }")),
+        ("needs an unknown variant", stages("a: { run: x, matrix: { s: [1] } }", "b: { run: y, needs: [a@s=2] }")),
+        ("includes a missing file", "version: 1\nname: p\ninclude: [otherr.yaml]\nstages: { b: { run: x } }\n"),
+        ("includes itself", "version: 1\nname: p\ninclude: [pipeline.yaml]\nstages: { b: { run: x } }\n"),
+        ("includes a cycle", "version: 1\nname: p\ninclude: [circle.yaml]\nstages: { b: { run: x } }\n"),
+        ("includes a file outside", "version: 1\nname: p\ninclude: [../x.yaml]\nstages: { b: { run: x } }\n"),
+        ("a stage in two files", "version: 1\nname: p\ninclude: [other.yaml]\nstages: { a: { run: x } }\n"),
+        (
+            "an error in an included file",
+            "version: 1\nname: p\ninclude: [wrong.yaml]\nstages: { b: { run: x } }\n"
+        ),
         (
             "several errors",
             stage("uses: train", "with: { recipe: tabular/mlp, epoch: 3 }", "outs: [/x]", "timeout: soon", "retry: 1")
@@ -118,7 +185,13 @@ struct WrongSpecsTests {
         var lines: [String] = []
         for (title, spec) in WrongSpecsTests.specs {
             let bench = try Bench(spec)
-            try bench.folder.write("params.yaml", "train: { lr: 0.1, epochs: 3 }\nseeds: [1, 2]\nevil: $(rm -rf /)\n")
+            try bench.folder.write(
+                "params.yaml",
+                "train: { lr: 0.1, epochs: 3 }\nseeds: [1, 2]\nevil: $(rm -rf /)\n"
+                    + "many: [\((0..<50).map(String.init).joined(separator: ", "))]\n")
+            try bench.folder.write("other.yaml", "version: 1\nstages: { a: { run: x } }\n")
+            try bench.folder.write("circle.yaml", "version: 1\ninclude: [pipeline.yaml]\n")
+            try bench.folder.write("wrong.yaml", "version: 1\nstages:\n  c: { run: x, dep: [a] }\n")
             try bench.folder.write("more.json", "{\"train\": {\"lr\": 0.2}}")
             try bench.folder.write("broken.json", "{\"a\": }")
             let errors = try Pipeline.lint(bench.source())
@@ -158,7 +231,9 @@ struct WrongSpecsTests {
         ] as [(String, String?, String?)])
     func aWrongOverrideIsTold(_ override: String, _ message: String?, _ hint: String?) throws {
         let bench = try Bench("version: 1\nname: p\nparams: [params.yaml]\nstages: { a: { run: x } }\n")
-        try bench.folder.write("params.yaml", "train: { lr: 0.1 }\n")
+        try bench.folder.write(
+            "params.yaml",
+            "train: { lr: 0.1 }\n")
         #expect {
             try bench.load(set: [override])
         } throws: {

@@ -4,6 +4,8 @@ internal import Basics
 struct ParameterSet: Sendable {
     private(set) var root: YAMLNode
 
+    init(root: YAMLNode) { self.root = root }
+
     init(empty location: SourceLocation) { root = YAMLNode(.map([]), at: location) }
 
     /// Reads the files, in their order; a key that two files set is an error.
@@ -44,7 +46,7 @@ struct ParameterSet: Sendable {
         return YAMLNode(json, at: SourceLocation(path: file.text, line: 1, column: 1))
     }
 
-    private static func merged(_ left: YAMLNode, _ right: YAMLNode, path: String) throws -> YAMLNode {
+    static func merged(_ left: YAMLNode, _ right: YAMLNode, path: String) throws -> YAMLNode {
         guard case .map(var entries) = left.content, case .map(let others) = right.content else {
             throw MLOpsError(
                 .usage, "the parameter `\(path)` is set in `\(left.location.path)` too",

@@ -176,17 +176,22 @@ struct StageGraphBuilder {
         }
         guard sources.isEmpty else { return }
         let isPath = need.name.contains("/")
-        let known = isPath ? Array(writers.keys) : stages.map(\.name).filter { $0 != stages[stage].name }
-        let near = nearestName(to: need.name, among: known)
         diagnostics.add(
             MLOpsError(
                 .usage,
                 "stage `\(stages[stage].name)` needs `\(printable(shortened(need.name)))`, which is no stage"
                     + (isPath ? " and no output of one" : ""),
-                hint: isPath
-                    ? near.map { "did you mean `\($0)`?" } ?? "a file that no stage writes belongs in `deps`"
-                    : unknownStageHint(need.name, among: known),
-                at: need.location ?? stages[stage].location))
+                hint: hint(for: need.name, of: stage, isPath: isPath), at: need.location ?? stages[stage].location))
+    }
+
+    /// What may be meant; nil after many errors, as each search looks at every name.
+    private func hint(for need: String, of stage: Int, isPath: Bool) -> String? {
+        guard diagnostics.errors.count < 50 else { return nil }
+        guard isPath else {
+            return unknownStageHint(need, among: stages.map(\.name).filter { $0 != stages[stage].name })
+        }
+        return nearestName(to: need, among: writers.keys).map { "did you mean `\($0)`?" }
+            ?? "a file that no stage writes belongs in `deps`"
     }
 
     private mutating func addReads(_ dep: StagePath, of stage: Int, to reasons: inout [Int: [Int: StageGraph.Reason]]) {
