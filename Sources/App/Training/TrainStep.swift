@@ -1,6 +1,7 @@
 internal import ArtifactRegistry
 package import Basics
 internal import Datasets
+internal import Interchange
 internal import ModelZoo
 package import Pipelines
 internal import Workspaces
@@ -52,7 +53,10 @@ package struct TrainStep: BuiltInStep {
         let job = try TrainingJob(
             recipe: try Recipes.named(settings.recipe), dataset: dataset, config: settings.settings, seed: settings.seed
         )
+        let curves = try TensorBoardWriter(folder: FileSystem.join(context.folder, "tensorboard"))
         let model = try job.run { record in
+            // The curves are for people: a full disk must not end the training.
+            try? curves.add(record.curveValues, step: Int64(record.epoch))
             let validation = record.validationLoss.map { loss in
                 ", validation loss \(Format.fixed(loss, 4))"
                     + (record.validationAccuracy.map { ", accuracy \(Format.fixed($0, 4))" } ?? "")
@@ -66,6 +70,16 @@ package struct TrainStep: BuiltInStep {
         try FileSystem.createDirectories(FileSystem.parent(of: path))
         try model.save(to: path)
         try context.writeMetrics(try model.metrics)
+    }
+}
+
+extension EpochRecord {
+    /// What TensorBoard shows of it, by tag.
+    fileprivate var curveValues: [String: Double] {
+        var values = ["loss/train": trainLoss, "accuracy/train": trainAccuracy, "learning_rate": learningRate]
+        values["loss/validation"] = validationLoss
+        values["accuracy/validation"] = validationAccuracy
+        return values
     }
 }
 

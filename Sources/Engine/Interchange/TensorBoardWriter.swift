@@ -1,0 +1,113 @@
+package import Basics
+internal import Glibc
+
+/// Writes scalars into an event file that TensorBoard reads (Documentation/formats/tensorboard.md).
+package final class TensorBoardWriter {
+    private let file: OpenFile
+
+    /// Makes a new event file in `folder`.
+    ///
+    /// - Parameter start: when the events begin; it is part of the file's name, by which TensorBoard orders files.
+    package init(folder: String, start: Timestamp = .now) throws {
+        try FileSystem.createDirectories(folder)
+        let seconds = String(start.milliseconds / 1000)
+        let name = "events.out.tfevents." + String(repeating: "0", count: max(0, 10 - seconds.count)) + seconds
+        let path = FileSystem.join(folder, "\(name).\(start.milliseconds % 1000).\(getpid()).mlops")
+        try FileSystem.removeFile(path)
+        file = try OpenFile(creating: path, mode: 0o644)
+        var event = ProtobufMessage()
+        event.add(1, Double(start.milliseconds) / 1000)
+        event.add(3, "brain.Event:2")
+        try append(event)
+    }
+
+    /// Adds `values` at `step`; they can be seen at once.
+    package func add(_ values: [String: Double], step: Int64, at time: Timestamp = .now) throws {
+        guard !values.isEmpty else { return }
+        var summary = ProtobufMessage()
+        for (tag, value) in values.sorted(by: { $0.key < $1.key }) {
+            var item = ProtobufMessage()
+            item.add(1, tag)
+            item.add(2, Float(value))
+            summary.add(1, item)
+        }
+        var event = ProtobufMessage()
+        event.add(1, Double(time.milliseconds) / 1000)
+        event.add(2, step)
+        event.add(5, summary)
+        try append(event)
+    }
+
+    private func append(_ event: ProtobufMessage) throws {
+        // One write a record: a reader that comes between two sees whole records.
+        try file.write(TensorBoardRecord.frame(event.bytes))
+    }
+}
+
+/// One record of a TFRecord file: length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes.
+enum TensorBoardRecord {
+    static func frame(_ bytes: [UInt8]) -> [UInt8] {
+        let length = littleEndian(UInt64(bytes.count))
+        return length + littleEndian(masked(length)) + bytes + littleEndian(masked(bytes))
+    }
+
+    static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+        withUnsafeBytes(of: value.littleEndian) { Array($0) }
+    }
+
+    /// A CRC that is not the CRC of a text with CRCs in it, as LevelDB masks it.
+    static func masked(_ bytes: [UInt8]) -> UInt32 {
+        let value = crc32c(bytes)
+        return (value >> 15 | value << 17) &+ 0xA282_EAD8
+    }
+
+    private static let table: [UInt32] = (0..<256).map { index in
+        // The polynomial of Castagnoli, bits reversed.
+        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
+    }
+
+    static func crc32c(_ bytes: [UInt8]) -> UInt32 {
+        ~bytes.reduce(UInt32.max) { value, byte in value >> 8 ^ table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] }
+    }
+}
+
+/// The bytes of a message of Protocol Buffers.
+struct ProtobufMessage {
+    private(set) var bytes: [UInt8] = []
+
+    private mutating func addVarint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+
+    private mutating func addKey(_ field: Int, wire: UInt64) { addVarint(UInt64(field) << 3 | wire) }
+
+    mutating func add(_ field: Int, _ value: Int64) {
+        addKey(field, wire: 0)
+        addVarint(UInt64(bitPattern: value))
+    }
+
+    mutating func add(_ field: Int, _ value: Double) {
+        addKey(field, wire: 1)
+        bytes += TensorBoardRecord.littleEndian(value.bitPattern)
+    }
+
+    mutating func add(_ field: Int, _ value: Float) {
+        addKey(field, wire: 5)
+        bytes += TensorBoardRecord.littleEndian(value.bitPattern)
+    }
+
+    mutating func add(_ field: Int, _ value: String) { addBytes(field, Array(value.utf8)) }
+
+    mutating func add(_ field: Int, _ value: ProtobufMessage) { addBytes(field, value.bytes) }
+
+    private mutating func addBytes(_ field: Int, _ value: [UInt8]) {
+        addKey(field, wire: 2)
+        addVarint(UInt64(value.count))
+        bytes += value
+    }
+}
