@@ -45,7 +45,7 @@ struct MLOpsCommand: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Models and pipelines",
-                subcommands: [RemoteCommand.self, PipelineCommand.self, RegistryCommand.self]),
+                subcommands: [RemoteCommand.self, PipelineCommand.self, RunCommand.self, RegistryCommand.self]),
             CommandGroup(
                 name: "Git, DVC and Git LFS",
                 subcommands: [Install.self, Uninstall.self, ImportDVC.self, ImportLFS.self]),

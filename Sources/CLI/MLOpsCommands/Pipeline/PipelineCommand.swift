@@ -6,7 +6,7 @@ struct PipelineCommand: AsyncParsableCommand {
         commandName: "pipeline", abstract: "Run pipelines and see what they would do",
         subcommands: [
             PipelineRun.self, PipelineStatus.self, PipelineGraph.self, PipelineLint.self, PipelineSteps.self,
-            PipelineExport.self, PipelineSchema.self, PipelineImportDVC.self,
+            PipelineExport.self, PipelineSchema.self, PipelineImportDVC.self, PipelineComment.self,
         ])
 }
 

@@ -16,6 +16,8 @@ struct PipelineRun: Verb {
               mlops pipeline run pipelines/census.yaml
               mlops pipeline run pipelines/census.yaml --set train.epochs=10
               mlops pipeline run pipelines/census.yaml --stage test --explain
+              mlops pipeline run pipelines/census.yaml --report junit=build/junit.xml,github
+              mlops pipeline run pipelines/census.yaml --since origin/main
             """)
 
     @OptionGroup var pipeline: PipelineOptions
@@ -53,6 +55,13 @@ struct PipelineRun: Verb {
     @Option(help: ArgumentHelp("The remote to hand results over through.", valueName: "name"))
     var remote: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Run only what differs from the commit that this revision and HEAD have in common.", valueName: "revision"))
+    var since: String?
+
+    @OptionGroup var report: ReportOptions
+
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
@@ -62,22 +71,43 @@ struct PipelineRun: Verb {
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
+        _ = try report.targets()
         let loaded = try workspace.loadPipeline(
             pipeline.file, from: global.workingDirectory, overrides: pipeline.overrides, steps: .builtIn(workspace))
         var options = RunOptions(jobs: jobs ?? GlobalOptions.processorCount)
         options.stages = stages
         options.keepsGoing = keepGoing
         options.isForced = force
+        options.environment = RunEnvironment.describe(version: MLOpsCommand.version, pipeline: loaded)
+        options.patch = try workspace.dirtyPatch()
+        if let since { try narrow(loaded, &options, since, workspace, console) }
         let display = RunDisplay(console: console, explains: explain)
-        let report: RunReport
-        if let only, let exchange {
-            report = try await workspace.run(
-                loaded, only: only, exchange: exchange, remoteName: remote, options: options
+        let settings = options
+        let result = try await report.shielded(console) {
+            guard let only, let exchange else {
+                return try await workspace.run(loaded, options: settings) { display.show($0) }
+            }
+            return try await workspace.run(
+                loaded, only: only, exchange: exchange, remoteName: remote, options: settings
             ) { display.show($0) }
-        } else {
-            report = try await workspace.run(loaded, options: options) { display.show($0) }
         }
-        if !global.json { try console.report(RunSummary(report: report)) }
-        if let error = report.error { throw error }
+        if !global.json { try console.report(RunSummary(report: result)) }
+        try report.write(result, workspace, from: global.workingDirectory, console: console)
+        if let error = result.error { throw error }
+    }
+
+    /// Leaves what the change touches, with all that waits for it.
+    private func narrow(
+        _ pipeline: Pipeline, _ options: inout RunOptions, _ revision: String, _ workspace: Workspace,
+        _ console: Console
+    ) throws {
+        guard stages.isEmpty else { throw MLOpsError(.usage, "`--since` and `--stage` exclude each other") }
+        let touch = try workspace.touched(pipeline, since: revision)
+        for stage in touch.stages { console.detail("\(stage.name): \(stage.reason)") }
+        let untouched = pipeline.stages.count - touch.selected.count
+        console.note(
+            "\(touch.selected.count) of \(pipeline.stages.count) stages are touched since \(touch.commit.prefix(10))")
+        options.touched = touch.selected
+        if untouched > 0 { console.detail("\(untouched) taken as they are") }
     }
 }

@@ -24,12 +24,14 @@ package struct KeptOutputs: Sendable {
 
     /// Reads all of them.
     ///
-    /// - Parameter workspace: the folder `.mlops`.
+    /// - Parameters:
+    ///   - workspace: the folder `.mlops`.
+    ///   - skipping: ids of runs that do not count.
     /// - Throws: kind `.damaged` naming the record of a run that cannot be read, `.failed` for what a newer program wrote.
-    package init(workspace: String) throws {
+    package init(workspace: String, skipping: Set<String> = []) throws {
         let cache = FileSystem.join(workspace, "cache")
         try readCache(FileSystem.join(cache, "stages"), latest: try KeptOutputs.latest(below: "\(cache)/last"))
-        try readRuns(FileSystem.join(workspace, "runs"))
+        try readRuns(FileSystem.join(workspace, "runs"), skipping)
     }
 
     /// The fingerprints with which stages last succeeded.
@@ -72,9 +74,9 @@ package struct KeptOutputs: Sendable {
         }
     }
 
-    private mutating func readRuns(_ folder: String) throws {
+    private mutating func readRuns(_ folder: String, _ skipped: Set<String>) throws {
         guard FileSystem.isDirectory(folder) else { return }
-        for id in try FileSystem.list(folder) where !id.hasPrefix(".") {
+        for id in try FileSystem.list(folder) where !id.hasPrefix(".") && !skipped.contains(id) {
             let path = FileSystem.join(folder, id)
             let record = FileSystem.join(path, "run.json")
             // A run that has just started has no record yet.

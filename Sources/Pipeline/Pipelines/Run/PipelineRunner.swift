@@ -11,10 +11,16 @@ package struct RunOptions: Sendable {
     package var isForced = false
     /// Stages to run, with all that they wait for; empty means all.
     package var stages: [String] = []
+    /// Run these alone, by index: what they wait for besides is taken as it is. nil means that `stages` counts.
+    package var touched: [Int]?
     /// Between SIGTERM and SIGKILL for a stage that is stopped.
     package var grace: Duration = .seconds(5)
     /// Handed to built-in steps as it is; `git` and `pipeline` are filled in.
     package var provenance: JSONValue = [:]
+    /// What the run is on, for its record: `RunEnvironment.describe`.
+    package var environment: JSONValue?
+    /// Changes of tracked files that the run happens on.
+    package var patch: [UInt8]?
     /// What `executor:` can name besides `local`.
     package var executors: [any StageExecutor] = []
     /// Runs this stage alone: what those before it made is in `given`.
@@ -57,6 +63,7 @@ package struct PipelineRunner: Sendable {
             let index = pipeline.stages.firstIndex { $0.name == stage.name } ?? 0
             return ([index], [index])
         }
+        if let touched = options.touched { return (pipeline.graph.closure(of: touched), Set(touched)) }
         guard !options.stages.isEmpty else { return (Array(pipeline.stages.indices), Set(pipeline.stages.indices)) }
         let named = try options.stages.flatMap { try pipeline.stageIndices($0) }
         return (pipeline.graph.closure(of: named), Set(named))

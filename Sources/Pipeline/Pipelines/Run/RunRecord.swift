@@ -47,6 +47,25 @@ package final class RunRecord {
         }
     }
 
+    /// A larger patch is told by its digest alone.
+    static let patchLimit = 4 << 20
+
+    /// Keeps the changes that a run happens on beside its record.
+    ///
+    /// - Returns: `{digest, byteCount, kept}`.
+    func keep(patch: [UInt8]) throws -> JSONValue {
+        let isKept = patch.count <= RunRecord.patchLimit
+        if isKept {
+            try createFolder()
+            try FileSystem.replaceUnflushed(
+                FileSystem.join(FileSystem.parent(of: path), "dirty.patch"), with: patch, mode: 0o600)
+        }
+        return [
+            "digest": .string(Digest.of(patch).description), "byteCount": .int(Int64(patch.count)),
+            "kept": .bool(isKept),
+        ]
+    }
+
     func createFolder() throws {
         guard !isCreated else { return }
         try FileSystem.createDirectories(FileSystem.parent(of: path))

@@ -120,6 +120,10 @@ package struct RunReport: Sendable {
     package var parameters: JSONValue
     package var overrides: [String]
     package var git: GitContext
+    /// Digest and size of the patch of a dirty tree, and whether the run's folder keeps it: `{digest, byteCount, kept}`.
+    package var patch: JSONValue?
+    /// What it ran on: `RunEnvironment.describe`.
+    package var environment: JSONValue?
     package var jobs: Int
     package var started: Timestamp
     /// nil while it runs.
@@ -168,6 +172,11 @@ package struct RunReport: Sendable {
             "started": .string(started.description), "stages": .array(stages.map(\.json)), "metrics": metrics,
             "energy": energy, "folder": .string(folder),
         ]
+        if let patch, case .object(var head) = git.json {
+            head["patch"] = patch
+            members["git"] = .object(head)
+        }
+        members["environment"] = environment
         members["finished"] = finished.map { .string($0.description) }
         members["seconds"] = duration.map { .double(($0.seconds * 1e6).rounded() / 1e6) }
         members["outcome"] = outcome.map { .string($0.rawValue) }

@@ -34,6 +34,7 @@ final class RunSession {
             jobs: runner.options.jobs, started: started,
             stages: selected.map { StageReport(name: pipeline.stages[$0].name, state: .waiting) },
             folder: RunRecord.folder(id))
+        report.environment = runner.options.environment
         slots = Dictionary(selected.enumerated().map { ($1, $0) }, uniquingKeysWith: { $1 })
     }
 
@@ -50,6 +51,7 @@ final class RunSession {
 
     func run() async throws -> RunReport {
         // Before anything starts: a run that is killed leaves a record without an outcome.
+        if let patch = runner.options.patch { report.patch = try record.keep(patch: patch) }
         try record.update(report)
         events.send(.runStarted(id: report.id, pipeline: pipeline.name, stages: report.stages.map(\.name)))
         await withTaskGroup(of: Ended.self) { group in
@@ -136,10 +138,15 @@ final class RunSession {
         let runner: PipelineRunner
         let runID: String
         let events: EventSink
+        /// Whether it is only there for what waits for it: `RunOptions.touched`.
+        let isTakenAsIs: Bool
 
         func run() async -> Ended {
             do {
                 try Task.checkCancellation()
+                if isTakenAsIs, let report = try await takeAsIs() {
+                    return Ended(index: index, report: report, isExecuted: false)
+                }
                 switch try await lookup.judge(stage, upstream) {
                 case .found(let found): return Ended(index: index, report: try await use(found), isExecuted: false)
                 case .needed(let needed):
@@ -155,6 +162,31 @@ final class RunSession {
             }
         }
 
+        /// What it made when it last succeeded, with its outputs as they lie in the workspace; nil if nothing is remembered.
+        private func takeAsIs() async throws -> StageReport? {
+            guard let last = lookup.cache.lastFingerprint(pipeline: lookup.pipeline.name, stage: stage.name),
+                let entry = lookup.cache.entry(last), Set(entry.outs.map(\.path)) == Set(stage.outputs.map(\.path))
+            else { return nil }
+            var outs: [StoredOutput] = []
+            var restored = 0
+            for out in entry.outs {
+                if let present = try await lookup.store.identify(path: out.path) {
+                    outs.append(present)
+                } else if try await lookup.store.has(out) {
+                    try await lookup.store.restore(out, to: out.path)
+                    outs.append(out)
+                    restored += 1
+                } else {
+                    return nil
+                }
+            }
+            var report = StageReport(entry, of: stage.name)
+            report.restoredCount = restored
+            report.outs = outs
+            report.reasons = [StageReason("since", "", "the change does not touch it")]
+            return report
+        }
+
         private func use(_ found: StageLookup.Found) async throws -> StageReport {
             let entry = found.entry
             try await runner.executor(for: stage).settle(stage: stage.name)
@@ -163,14 +195,8 @@ final class RunSession {
             if cache.lastFingerprint(pipeline: lookup.pipeline.name, stage: stage.name) != entry.fingerprint {
                 try cache.setLast(entry.fingerprint, pipeline: lookup.pipeline.name, stage: stage.name)
             }
-            var report = StageReport(name: stage.name, state: .succeeded)
-            report.isCached = true
+            var report = StageReport(entry, of: stage.name)
             report.restoredCount = found.missing.count
-            report.fingerprint = entry.fingerprint
-            report.duration = entry.duration
-            report.energy = entry.energy
-            report.metrics = entry.metrics
-            report.outs = entry.outs
             return report
         }
 
@@ -204,7 +230,7 @@ final class RunSession {
         lookup.isForced = runner.options.isForced && named.contains(index)
         return Work(
             index: index, lookup: lookup, stage: pipeline.stages[index], upstream: upstream(of: index), runner: runner,
-            runID: report.id, events: events)
+            runID: report.id, events: events, isTakenAsIs: runner.options.touched != nil && !named.contains(index))
     }
 
     private func upstream(of index: Int) -> UpstreamResults {

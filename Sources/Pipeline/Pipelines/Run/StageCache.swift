@@ -128,3 +128,16 @@ struct StageCache: Sendable {
         }
     }
 }
+
+extension StageReport {
+    /// A stage whose results are those of `entry`.
+    init(_ entry: StageCacheEntry, of name: String) {
+        self.init(name: name, state: .succeeded)
+        isCached = true
+        fingerprint = entry.fingerprint
+        duration = entry.duration
+        energy = entry.energy
+        metrics = entry.metrics
+        outs = entry.outs
+    }
+}
