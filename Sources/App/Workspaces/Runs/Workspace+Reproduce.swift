@@ -56,7 +56,7 @@ extension Workspace {
             "mlops-reproduce-\(UInt64.random(in: 0 ... .max))"
         ).path
         try program.bytes(["worktree", "add", "--detach", "--quiet", scratch, commit])
-        defer { try? program.bytes(["worktree", "remove", "--force", scratch]) }
+        defer { _ = try? program.bytes(["worktree", "remove", "--force", scratch]) }
         if let patch { try GitProgram(in: scratch).bytes(["apply", "--whitespace=nowarn", patch]) }
         // The project may lie below the repository's own folder.
         let place = FileSystem.parent(of: try gitPath(of: "registry"))

@@ -1,3 +1,4 @@
+internal import ArtifactRegistry
 internal import Basics
 internal import ContentStorage
 internal import GitIntegration
