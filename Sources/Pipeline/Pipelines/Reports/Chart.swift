@@ -34,7 +34,7 @@ package struct Chart: Sendable {
         for run in runs {
             for stage in run.stages {
                 for (name, points) in TrainingCurve.all(of: stage.metrics) where points.count > 1 {
-                    let title = "\(stage.name).\(name)"
+                    let title = "\(stage.name).\(name) by epoch"
                     charts[title, default: Chart(title: title, xTitle: "epoch", series: [])].series.append(
                         Series(name: String(run.id.suffix(6)), points: points))
                 }
