@@ -40,7 +40,12 @@ extension Workspace {
     package func run(
         _ pipeline: Pipeline, options: RunOptions, onEvent: @escaping @Sendable (RunEvent) -> Void
     ) async throws -> RunReport {
-        try await runner(for: pipeline, options).run(events: onEvent)
+        var options = options
+        if let git {
+            let root = root
+            options.checks.isIgnored = { path in (try? git.isIgnored(FileSystem.join(root, path))) ?? false }
+        }
+        return try await runner(for: pipeline, options).run(events: onEvent)
     }
 
     /// What a run would do.

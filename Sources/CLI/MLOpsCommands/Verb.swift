@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Basics
 internal import ContentStorage
 internal import Glibc
+internal import Pipelines
 internal import TerminalOutput
 internal import Workspaces
 
@@ -40,6 +41,12 @@ struct GlobalOptions: ParsableArguments {
 
     /// Processors that this process may use, at least 1.
     static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+    /// What this machine has for stages that say what they need.
+    static var capacity: Resources {
+        let memory = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
+        return Resources(cpus: Double(processorCount), memory: memory > 0 ? ByteCount(memory) : nil)
+    }
 
     /// What the libraries need to know of this process.
     static var host: HostEnvironment {

@@ -28,8 +28,8 @@ package final class Console: Sendable {
     private let output: OutputChannel
     private let errors: OutputChannel
     private let allowsColor: Bool
-    /// Whether a progress line stands at the cursor, to be wiped before anything else is written.
-    private let hasProgressLine = Mutex(false)
+    /// How many lines of progress stand above and at the cursor, to be wiped before anything else is written.
+    private let progressLines = Mutex(0)
 
     /// - Parameter environment: `NO_COLOR` (not empty) and `TERM=dumb` turn colour off.
     package init(
@@ -142,23 +142,33 @@ package final class Console: Sendable {
     private func sayJSON(_ value: JSONValue) { write(value.canonicalText + "\n", to: errors) }
 
     private func write(_ text: String, to channel: OutputChannel) {
-        hasProgressLine.withLock { hasLine in
-            if hasLine { errors.write("\r\u{1B}[K") }
-            hasLine = false
+        progressLines.withLock { count in
+            if count > 0 { errors.write(Console.upward(count) + (count > 1 ? "\u{1B}[J" : "\u{1B}[K")) }
+            count = 0
             channel.write(text)
         }
     }
 
     // MARK: Progress
 
-    /// Puts `line` at the cursor in place of the progress line before it.
-    func drawProgress(_ line: String) {
-        hasProgressLine.withLock { hasLine in
-            errors.write("\r" + line + "\u{1B}[K")
-            hasLine = true
+    /// To the beginning of the first of `count` lines, the last of which is the cursor's.
+    private static func upward(_ count: Int) -> String { count > 1 ? "\r\u{1B}[\(count - 1)A" : "\r" }
+
+    /// Puts `line` at the cursor in place of the progress before it.
+    func drawProgress(_ line: String) { drawProgress([line]) }
+
+    /// Puts `lines` in place of the progress before them, all at once. No line may be wider than the terminal.
+    package func drawProgress(_ lines: [String]) {
+        progressLines.withLock { count in
+            let text = lines.map { $0 + "\u{1B}[K" }.joined(separator: "\n")
+            errors.write(Console.upward(count) + text + (count > lines.count ? "\u{1B}[J" : ""))
+            count = lines.count
         }
     }
 
-    /// Wipes the progress line, if one stands there.
-    func wipeProgress() { write("", to: errors) }
+    /// Wipes the progress, if there is any.
+    package func wipeProgress() { write("", to: errors) }
+
+    /// Columns and rows of the terminal that progress is drawn on.
+    package var progressArea: (columns: Int, rows: Int) { (errors.width ?? 80, errors.height ?? 24) }
 }

@@ -39,6 +39,13 @@ package final class OutputChannel: Sendable {
         return getenv("COLUMNS").flatMap { Int(String(cString: $0)) } ?? 80
     }
 
+    /// Rows of the terminal at this moment; nil if it is none.
+    package var height: Int? {
+        guard isTerminal, let descriptor else { return nil }
+        var size = winsize()
+        return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_row > 0 ? Int(size.ws_row) : nil
+    }
+
     /// Whether the reader of the channel went away.
     package var isBroken: Bool { isClosed.withLock(\.self) }
 

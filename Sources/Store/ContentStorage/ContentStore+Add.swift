@@ -130,6 +130,20 @@ extension ContentStore {
         try await identified(path, jobs: jobs, progress: progress).content
     }
 
+    /// The files below the folder at `path` as they are now; nil if it is a single file. Files that have not changed are not read.
+    package func currentListing(of path: String) async throws -> [TreeFile]? {
+        let scan = try await identified(path)
+        if scan.isFile { return nil }
+        return scan.folders.flatMap { folder in
+            folder.entries.indices.compactMap { index in
+                let entry = folder.entries[index]
+                guard entry.kind != .tree else { return nil }
+                return TreeFile(
+                    path: folder.path(of: index), kind: entry.kind, digest: entry.digest, byteCount: entry.byteCount)
+            }
+        }
+    }
+
     /// The scan of `path` with all digests known, and saved in the stat cache.
     func identified(
         _ path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, keepsSpecial: Bool = false

@@ -6,7 +6,8 @@ import Testing
 struct SchedulerTests {
     /// Stages 0…; each pair is (from, to).
     private func scheduler(
-        _ count: Int, _ edges: [(Int, Int)], width: Int = 8, keepsGoing: Bool = false, selected: Set<Int>? = nil
+        _ count: Int, _ edges: [(Int, Int)], width: Int = 8, keepsGoing: Bool = false, selected: Set<Int>? = nil,
+        rules: [Int: Scheduler.Rule] = [:], capacity: [String: Double] = [:]
     ) -> Scheduler {
         var upstream = [[Int]](repeating: [], count: count)
         var downstream = upstream
@@ -18,7 +19,8 @@ struct SchedulerTests {
             names: (0..<count).map { "s\($0)" }, edges: [], upstream: upstream, downstream: downstream,
             order: Array(0..<count))
         return Scheduler(
-            graph: graph, selected: selected ?? Set(0..<count), width: width, keepsGoing: keepsGoing)
+            graph: graph, selected: selected ?? Set(0..<count), width: width, keepsGoing: keepsGoing, rules: rules,
+            capacity: ResourceNeed(capacity))
     }
 
     @Test func aStageStartsWhenAllThatItWaitsForSucceeded() {
@@ -76,6 +78,40 @@ struct SchedulerTests {
     @Test func stagesThatWereNotChosenCountAsDone() {
         var scheduler = scheduler(3, [(0, 1), (1, 2)], selected: [2])
         #expect(scheduler.begin() == [.start(2)])
+    }
+
+    @Test func anAlwaysStageStartsWhateverBecameOfTheOthers() {
+        for outcome in [Scheduler.Outcome.succeeded, .failed, .refused] {
+            var scheduler = scheduler(3, [(0, 1), (1, 2)], rules: [2: .init(isAlways: true)])
+            _ = scheduler.begin()
+            var actions = scheduler.handle(.finished(0, outcome))
+            if outcome == .succeeded { actions = scheduler.handle(.finished(1, .failed)) }
+            #expect(actions.last == .start(2), "\(outcome)")
+            _ = scheduler.handle(.finished(2, .succeeded))
+            #expect(scheduler.isDone)
+        }
+    }
+
+    @Test func afterAnInterruptionNotEvenAnAlwaysStageStarts() {
+        var scheduler = scheduler(2, [(0, 1)], rules: [1: .init(isAlways: true)])
+        _ = scheduler.begin()
+        #expect(scheduler.handle(.finished(0, .interrupted)) == [.skip(1, .interrupted)])
+        #expect(scheduler.isDone)
+    }
+
+    @Test func whatDoesNotFitWaitsAndSmallerOnesGoFirst() {
+        let need = { (cpus: Double) in Scheduler.Rule(need: ResourceNeed(["cpus": cpus])) }
+        var scheduler = scheduler(
+            4, [], rules: [0: need(3), 1: need(2), 2: need(1), 3: need(9)], capacity: ["cpus": 4])
+        #expect(scheduler.begin() == [.start(0), .start(2)])
+        #expect(scheduler.handle(.finished(0, .succeeded)) == [.start(1)])
+        #expect(scheduler.handle(.finished(2, .succeeded)) == [])
+        #expect(scheduler.handle(.finished(1, .succeeded)) == [.start(3)], "what needs more than there is runs alone")
+    }
+
+    @Test func whatRunsElsewhereTakesNoPlaceHere() {
+        var scheduler = scheduler(3, [], width: 1, rules: [0: .init(isRemote: true), 1: .init(isRemote: true)])
+        #expect(scheduler.begin() == [.start(0), .start(1), .start(2)])
     }
 
     @Test func anyOrderOfEndingsEndsEveryStageOnce() {

@@ -13,6 +13,11 @@ struct StageStorage: StageStore {
         return StoredOutput(try await workspace.store.identify(path: absolute), path: path)
     }
 
+    func listing(path: String) async throws -> [String: Digest]? {
+        let files = try await workspace.store.currentListing(of: workspace.absolute(path))
+        return files.map { Dictionary($0.map { ($0.path, $0.digest) }, uniquingKeysWith: { $1 }) }
+    }
+
     func keep(path: String) async throws -> StoredOutput {
         let report = try await workspace.store.add(path: workspace.absolute(path), options: AddOptions())
         return StoredOutput(report.root, path: path)

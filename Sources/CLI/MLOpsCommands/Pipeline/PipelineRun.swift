@@ -18,6 +18,7 @@ struct PipelineRun: Verb {
               mlops pipeline run pipelines/census.yaml --stage test --explain
               mlops pipeline run pipelines/census.yaml --report junit=build/junit.xml,github
               mlops pipeline run pipelines/census.yaml --since origin/main
+              mlops pipeline run pipelines/census.yaml --strict --trace
             """)
 
     @OptionGroup var pipeline: PipelineOptions
@@ -40,6 +41,15 @@ struct PipelineRun: Verb {
 
     @Flag(help: "Say for each stage why it runs.")
     var explain = false
+
+    @Flag(help: "Wait if another run of the pipeline goes on, instead of ending with 11.")
+    var wait = false
+
+    @Flag(help: "Fail a stage that writes files besides its outs, instead of warning.")
+    var strict = false
+
+    @Flag(help: "Run commands under strace, and warn of files that they read and no deps name.")
+    var trace = false
 
     @Option(
         help: ArgumentHelp(
@@ -81,15 +91,19 @@ struct PipelineRun: Verb {
         options.environment = RunEnvironment.describe(version: MLOpsCommand.version, pipeline: loaded)
         options.patch = try workspace.dirtyPatch()
         if let since { try narrow(loaded, &options, since, workspace, console) }
-        let display = RunDisplay(console: console, explains: explain)
-        let settings = options
+        options.waits = wait
+        options.checks.isStrict = strict
+        options.checks.isTracing = trace
+        options.capacity = GlobalOptions.capacity
+        let (project, settings) = (workspace, options)
         let result = try await report.shielded(console) {
-            guard let only, let exchange else {
-                return try await workspace.run(loaded, options: settings) { display.show($0) }
+            try await RunDisplay(console: console, explains: explain).following { show in
+                guard let only, let exchange else {
+                    return try await project.run(loaded, options: settings, onEvent: show)
+                }
+                return try await project.run(
+                    loaded, only: only, exchange: exchange, remoteName: remote, options: settings, onEvent: show)
             }
-            return try await workspace.run(
-                loaded, only: only, exchange: exchange, remoteName: remote, options: settings
-            ) { display.show($0) }
         }
         if !global.json { try console.report(RunSummary(report: result)) }
         try report.write(result, workspace, from: global.workingDirectory, console: console)

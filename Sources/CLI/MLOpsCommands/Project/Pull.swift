@@ -12,7 +12,8 @@ struct Pull: Verb {
         discussion: """
             With --path only a part of an artifact is fetched, and the rest of the workspace is left alone. Later calls of
             `pull` and `checkout` keep to the parts that were asked for, and `mlops status` shows them, until --whole asks for
-            everything.
+            everything. With --run-cache the results of pipeline stages that were pushed come too: a pipeline whose stages ran
+            elsewhere with the same inputs then runs nothing.
 
             Examples:
               git pull && mlops pull
@@ -25,6 +26,9 @@ struct Pull: Verb {
 
     @Flag(name: .shortAndLong, help: "Overwrite files whose content is nowhere in the store.")
     var force = false
+
+    @Flag(help: "Fetch the results of pipeline stages too.")
+    var runCache = false
 
     @OptionGroup var parts: PartOptions
     @OptionGroup var remote: RemoteOption
@@ -39,15 +43,25 @@ struct Pull: Verb {
             try await workspace.pull(
                 names, extent, remoteName: remote.remote, force: force, options: transfers.options(console, progress))
         }
-        try console.report(PullReport(transfer: transfer, artifacts: checkouts))
+        var results: Workspace.RunCacheReport?
+        if runCache {
+            results = try await console.withByteProgress("pulling results") { progress in
+                try await workspace.pullRunCache(
+                    remoteName: remote.remote, options: transfers.options(console, progress))
+            }
+        }
+        try console.report(PullReport(transfer: transfer, artifacts: checkouts, runCache: results))
     }
 }
 
 struct PullReport: Encodable, TextRenderable {
     var transfer: TransferReport
     var artifacts: [CheckoutOutcome]
+    /// nil unless it was asked for.
+    var runCache: Workspace.RunCacheReport?
 
     func text(_ style: TextStyle) -> String {
-        transfer.text(style) + "\n" + CheckoutList(artifacts: artifacts).text(style)
+        [transfer.text(style), CheckoutList(artifacts: artifacts).text(style), runCache?.text(style)]
+            .compactMap(\.self).joined(separator: "\n")
     }
 }

@@ -11,15 +11,20 @@ struct Push: Verb {
         abstract: "Send the data of this commit's pointers to a remote",
         discussion: """
             What the remote has already is not sent again. To publish a version for others to pull by name, use
-            `mlops registry push`.
+            `mlops registry push`. With --run-cache the results of pipeline stages go too, so that a machine that pulls them
+            runs nothing again.
 
             Examples:
               mlops push
+              mlops push --run-cache
               mlops push datasets/census --remote backup
             """)
 
     @Argument(help: "Artifacts; all by default.")
     var artifacts: [String] = []
+
+    @Flag(help: "Send the results of pipeline stages too.")
+    var runCache = false
 
     @OptionGroup var remote: RemoteOption
     @OptionGroup var transfers: TransferFlags
@@ -32,7 +37,28 @@ struct Push: Verb {
             try await workspace.push(
                 names, remoteName: remote.remote, options: transfers.options(console, progress))
         }
-        try console.report(report)
+        guard runCache else { return try console.report(report) }
+        let results = try await console.withByteProgress("pushing results") { progress in
+            try await workspace.pushRunCache(
+                remoteName: remote.remote, options: transfers.options(console, progress))
+        }
+        try console.report(PushReport(transfer: report, runCache: results))
+    }
+}
+
+/// What `push --run-cache` did.
+struct PushReport: Encodable, TextRenderable {
+    var transfer: TransferReport
+    var runCache: Workspace.RunCacheReport
+
+    func text(_ style: TextStyle) -> String { transfer.text(style) + "\n" + runCache.text(style) }
+}
+
+extension Workspace.RunCacheReport: TextRenderable {
+    package func text(_ style: TextStyle) -> String {
+        entryCount == 0
+            ? "no new results of stages"
+            : "\(Format.count(entryCount, "result")) of stages: \(transfer.text(style))"
     }
 }
 

@@ -67,15 +67,15 @@ struct IngredientComparison {
     /// One reason for each difference, parameters before the keys that they land in.
     func reasons() -> [StageReason] {
         var reasons: [StageReason] = []
-        reasons += differences(oldParameters, newParameters).filter { $0.old != nil && $0.new != nil }
+        reasons += deepDifferences(oldParameters, newParameters).filter { $0.old != nil && $0.new != nil }
             .map { changed("param", $0.key, "parameter `\($0.key)`", $0.old, $0.new) }
-        reasons += pairs("params").map { changed("param", $0.key, "parameter `\($0.key)`", $0.old, $0.new) }
-        if old["command"] != new["command"] { reasons.append(StageReason("command", "", "its command changed")) }
+        reasons += leaves("params").map { changed("param", $0.key, "parameter `\($0.key)`", $0.old, $0.new) }
+        if old["command"] != new["command"] { reasons.append(StageReason("command", "", command())) }
         if old["executable"] != new["executable"], old["command"] == new["command"] {
             reasons.append(StageReason("executable", "", "the program that it starts changed"))
         }
         if old["step"] != new["step"] { reasons.append(step()) }
-        reasons += pairs("with").map { changed("with", $0.key, "`with.\($0.key)`", $0.old, $0.new) }
+        reasons += leaves("with").map { changed("with", $0.key, "`with.\($0.key)`", $0.old, $0.new) }
         reasons += pairs("env").map { StageReason("env", $0.key, "the environment variable `\($0.key)` changed") }
         reasons += pairs("deps").map { pair in
             let text =
@@ -94,6 +94,24 @@ struct IngredientComparison {
         }
         if reasons.isEmpty { reasons.append(StageReason("new", "", "its fingerprint changed")) }
         return reasons
+    }
+
+    /// The argument or the line that differs.
+    private func command() -> String {
+        if let before = old["command"]?["arguments"]?.array, let now = new["command"]?["arguments"]?.array {
+            let places = zip(before, now).enumerated().filter { $0.element.0 != $0.element.1 }
+            guard before.count == now.count, places.count == 1, let place = places.first else {
+                return "its command changed" + (before.count == now.count ? " in \(places.count) arguments" : "")
+            }
+            let (was, present) = (shown(place.element.0), shown(place.element.1))
+            return "argument \(place.offset) of its command changed from \(was) to \(present)"
+        }
+        if let before = old["command"]?["shell"]?.string, let now = new["command"]?["shell"]?.string,
+            let difference = TextDifference(before, now).sentence
+        {
+            return "its command changed: " + difference
+        }
+        return "its command changed"
     }
 
     private func step() -> StageReason {
@@ -136,6 +154,26 @@ struct IngredientComparison {
     private typealias Pair = (key: String, old: JSONValue?, new: JSONValue?)
 
     private func pairs(_ member: String) -> [Pair] { differences(old[member], new[member]) }
+
+    private func leaves(_ member: String) -> [Pair] { deepDifferences(old[member], new[member]) }
+
+    /// The keys whose values differ, sorted; of maps and lists on both sides the keys inside: `optimizer.lr`, `layers.0`.
+    private func deepDifferences(_ old: JSONValue?, _ new: JSONValue?) -> [Pair] {
+        differences(old, new).flatMap { pair -> [Pair] in
+            let below: [Pair] =
+                switch (pair.old, pair.new) {
+                case (.object?, .object?): deepDifferences(pair.old, pair.new)
+                case (.array(let left)?, .array(let right)?) where left.count == right.count:
+                    deepDifferences(numbered(left), numbered(right))
+                default: []
+                }
+            return below.isEmpty ? [pair] : below.map { (key: "\(pair.key).\($0.key)", old: $0.old, new: $0.new) }
+        }
+    }
+
+    private func numbered(_ items: [JSONValue]) -> JSONValue {
+        .object(Dictionary(items.enumerated().map { (String($0), $1) }, uniquingKeysWith: { $1 }))
+    }
 
     /// The keys whose values differ, sorted.
     private func differences(_ old: JSONValue?, _ new: JSONValue?) -> [Pair] {

@@ -70,7 +70,7 @@ package struct KeptOutputs: Sendable {
                     name:
                         "cached stage `\(entry.stage)` of `\(entry.pipeline)`, \(entry.created.description.prefix(10))",
                     path: path, run: entry.run, time: max(entry.created, try KeptOutputs.written(path)),
-                    outputs: entry.outs, isCurrent: latest.contains(fingerprint)))
+                    outputs: entry.outs.filter(\.isKept), isCurrent: latest.contains(fingerprint)))
         }
     }
 
@@ -90,7 +90,7 @@ package struct KeptOutputs: Sendable {
             var outputs: [StoredOutput] = []
             for out in stages.flatMap({ $0["outs"]?.array ?? [] }) {
                 guard let output = StoredOutput(out) else { throw unreadable(record, cause: nil) }
-                outputs.append(output)
+                if output.isKept { outputs.append(output) }
             }
             runs.append(
                 Item(

@@ -7,7 +7,8 @@ extension PipelineRunner {
     package func status() async throws -> PipelineStatusReport {
         let (selected, named) = try selection()
         let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
-        let lookup = lookup(executables)
+        var lookup = lookup(executables)
+        lookup.masker = try SecretValues(of: pipeline).masker
         let isSelected = Set(selected)
         var entries: [Int: StageCacheEntry] = [:]
         var states: [Int: PipelineStatusReport.State] = [:]
@@ -21,13 +22,14 @@ extension PipelineRunner {
                 stage = waiting(index, for: blocker, states[blocker])
             } else {
                 var own = lookup
-                own.isForced = options.isForced && named.contains(index)
+                own.forced = forced(index, isNamed: named.contains(index))
                 stage = try await judged(index, own, &entries)
             }
             states[index] = stage.state
             report.stages.append(stage)
         }
         executables.save()
+        store.save()
         return report
     }
 
@@ -36,7 +38,9 @@ extension PipelineRunner {
         if let condition = pipeline.stages[index].condition, !condition.holds {
             return StageReason("condition", "", condition.explanation)
         }
-        guard let other = pipeline.graph.upstream[index].first(where: { states[$0] == .skipped }) else { return nil }
+        guard !pipeline.stages[index].isAlways,
+            let other = pipeline.graph.upstream[index].first(where: { states[$0] == .skipped })
+        else { return nil }
         let name = pipeline.stages[other].name
         return StageReason("upstream", name, "`\(name)` is skipped")
     }
@@ -56,6 +60,13 @@ extension PipelineRunner {
         let stage = pipeline.stages[index]
         var report = PipelineStatusReport.Stage(name: stage.name, state: .changed, reasons: [])
         do {
+            if stage.isFrozen {
+                let (entry, missing) = try await lookup.frozen(stage)
+                entries[index] = entry
+                report.state = missing.isEmpty ? .upToDate : .restorable
+                report.reasons = [StageReason("frozen", "", "it is frozen")]
+                return report
+            }
             switch try await lookup.judge(stage, upstream(of: index, entries)) {
             case .found(let found):
                 entries[index] = found.entry

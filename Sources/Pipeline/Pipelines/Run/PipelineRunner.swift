@@ -15,6 +15,14 @@ package struct RunOptions: Sendable {
     package var touched: [Int]?
     /// Between SIGTERM and SIGKILL for a stage that is stopped.
     package var grace: Duration = .seconds(5)
+    /// Whether to wait for another run of the pipeline to end; if not, the run is refused.
+    package var waits = false
+    /// How what commands read and write is checked.
+    package var checks = CheckOptions()
+    /// Stages at a time that run on other machines.
+    package var remoteJobs = 256
+    /// What this machine has, for stages that say what they need; the pipeline's own `resources` win.
+    package var capacity = Resources()
     /// Handed to built-in steps as it is; `git` and `pipeline` are filled in.
     package var provenance: JSONValue = [:]
     /// What the run is on, for its record: `RunEnvironment.describe`.
@@ -37,7 +45,7 @@ package struct RunOptions: Sendable {
 /// Runs a pipeline's stages, or tells which would run.
 package struct PipelineRunner: Sendable {
     let pipeline: Pipeline
-    let store: any StageStore
+    let store: StampedStore
     let meter: any EnergyMeter
     let options: RunOptions
     let executable: String
@@ -48,7 +56,8 @@ package struct PipelineRunner: Sendable {
         _ pipeline: Pipeline, store: any StageStore, meter: any EnergyMeter, options: RunOptions, executable: String
     ) {
         self.pipeline = pipeline
-        self.store = store
+        self.store = StampedStore(
+            store, workspace: FileSystem.join(pipeline.root, ".mlops"), root: pipeline.root)
         self.meter = meter
         self.options = options
         self.executable = executable
@@ -71,17 +80,17 @@ package struct PipelineRunner: Sendable {
 
     /// What runs the stage's process.
     func executor(for stage: Stage) throws -> any StageExecutor {
-        guard stage.executor.name != .local else { return LocalExecutor() }
-        guard let executor = options.executors.first(where: { $0.name == stage.executor.name.rawValue }) else {
-            throw MLOpsError(
-                .failed, "there is no executor `\(stage.executor.name.rawValue)` here", at: stage.location)
-        }
-        return executor
+        let name = stage.executor.name.rawValue
+        if let executor = options.executors.first(where: { $0.name == name }) { return executor }
+        if name == Executor.Name.local.rawValue { return LocalExecutor() }
+        throw MLOpsError(
+            .failed, "stage `\(stage.name)` runs on `\(name)`, which this `mlops` cannot reach", at: stage.location)
     }
 
     func lookup(_ executables: ExecutableDigests) -> StageLookup {
         StageLookup(
-            pipeline: pipeline, store: store, cache: StageCache(workspace: workspace), executables: executables)
+            pipeline: pipeline, store: store, cache: StageCache(workspace: workspace), executables: executables,
+            memory: DependencyMemory(workspace: workspace, root: pipeline.root, store: store))
     }
 
     /// Runs what must run.
@@ -94,23 +103,32 @@ package struct PipelineRunner: Sendable {
     package func run(events: @escaping @Sendable (RunEvent) -> Void = { _ in }) async throws -> RunReport {
         let (selected, named) = try selection()
         try FileSystem.createDirectories(FileSystem.join(workspace, "cache"))
-        let lock = try await lock()
+        let sink = EventSink(events)
+        let lock = try await lock(sink)
         defer { withExtendedLifetime(lock) {} }
         let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
         let session = RunSession(
-            runner: self, selected: selected, named: named, lookup: lookup(executables), events: EventSink(events))
+            runner: self, selected: selected, named: named, lookup: lookup(executables),
+            secrets: try SecretValues(of: pipeline), events: sink)
         let report = try await session.run()
         executables.save()
+        store.save()
         return report
     }
 
-    private func lock() async throws -> FileLock {
+    private func lock(_ events: EventSink) async throws -> FileLock {
+        let path = FileSystem.join(workspace, "cache/\(pipeline.name).lock")
         do {
-            return try await FileLock(FileSystem.join(workspace, "cache/\(pipeline.name).lock"), .exclusive)
+            return try await FileLock(path, .exclusive)
         } catch let error as MLOpsError where error.kind == .conflict {
-            throw MLOpsError(
-                .conflict, "another run of the pipeline `\(pipeline.name)` is going on",
-                hint: "wait for it to end, then run the same command again", cause: error)
+            guard options.waits else {
+                throw MLOpsError(
+                    .conflict, "another run of the pipeline `\(pipeline.name)` is going on",
+                    hint: "run it with `--wait` to start when that has ended", cause: error)
+            }
+            events.send(.runWaiting(pipeline: pipeline.name))
+            // Who waits on purpose waits as long as it takes; cancelling ends it.
+            return try await FileLock(path, .exclusive, timeout: .seconds(1e9))
         }
     }
 }

@@ -18,7 +18,7 @@ package enum RunOutcome: String, Sendable, Codable { case succeeded, failed, ref
 
 /// One sentence why a stage runs, and the thing that it is about.
 package struct StageReason: Sendable, Hashable {
-    /// `new`, `forced`, `command`, `executable`, `step`, `with`, `param`, `env`, `dep`, `artifact`, `out`, `metrics`, `energy`,
+    /// `new`, `forced`, `condition`, `command`, `executable`, `step`, `with`, `param`, `env`, `dep`, `artifact`, `out`, `metrics`, `energy`,
     /// `external`, `effects` or `upstream`.
     package var kind: String
     /// The path, key or stage.
@@ -42,6 +42,10 @@ package struct StageReport: Sendable {
     package var isCached = false
     /// Outputs brought back from the store.
     package var restoredCount = 0
+    /// How often it was started, if more than once.
+    package var attempts: Int?
+    /// What was checked of its reads and writes: `{"reads": "unchecked", "writes": "compared"}`.
+    package var checks: JSONValue?
     /// Why it ran, or why it was skipped.
     package var reasons: [StageReason] = []
     package var fingerprint: Digest?
@@ -85,6 +89,8 @@ package struct StageReport: Sendable {
                 "peakBytes": .int(usage.peakByteCount),
             ]
         }
+        members["attempts"] = attempts.map { .int(Int64($0)) }
+        members["checks"] = checks
         members["place"] = place
         members["energy"] = energy
         members["metrics"] = metrics
@@ -104,10 +110,12 @@ extension StageReport: Encodable {
 
 extension StoredOutput {
     var json: JSONValue {
-        [
+        var members: [String: JSONValue] = [
             "path": .string(path), "digest": .string(digest.description), "kind": .string(kind),
             "byteCount": .int(byteCount), "fileCount": .int(Int64(fileCount)),
         ]
+        if !isKept { members["kept"] = false }
+        return .object(members)
     }
 }
 

@@ -80,6 +80,7 @@ extension StoredOutput {
             let byteCount = json["byteCount"]?.integer, let fileCount = json["fileCount"]?.integer
         else { return nil }
         self.init(path: path, digest: digest, kind: kind, byteCount: Int64(byteCount), fileCount: fileCount)
+        isKept = json["kept"] != .bool(false)
     }
 }
 

@@ -1,6 +1,7 @@
 internal import Basics
 
-/// Runs one stage that must run: clears its outputs, starts its process, checks and keeps what it made.
+/// Runs one stage that must run: clears its outputs, starts its process, checks and keeps what it made; again if that failed
+/// and its `retries` say so.
 struct StageExecution: Sendable {
     let lookup: StageLookup
     let stage: Stage
@@ -10,16 +11,24 @@ struct StageExecution: Sendable {
     /// The run's folder, absolute.
     let runFolder: String
     let executor: any StageExecutor
-    let meter: any EnergyMeter
-    /// The program that performs built-in steps: this one.
-    let executable: String
+    let surroundings: RunSurroundings
     let provenance: JSONValue
-    let grace: Duration
-    let onLine: @Sendable (String) -> Void
+    /// Whether its result may be used again: not that of a stage that ran after others failed.
+    let isRemembered: Bool
+    let events: EventSink
 
-    private var pipeline: Pipeline { lookup.pipeline }
-    private var folder: String { FileSystem.join(runFolder, stage.name) }
+    var pipeline: Pipeline { lookup.pipeline }
+    var folder: String { FileSystem.join(runFolder, stage.name) }
     private var logPath: String { FileSystem.join(runFolder, stage.name + ".log") }
+    private var masker: SecretMasker { surroundings.secrets.masker }
+
+    /// What an attempt failed with, and whether another one may help.
+    struct Fault: Error {
+        var error: MLOpsError
+        /// What `retries` can name; nil for what only a list of nothing covers.
+        var cause: RetryPolicy.Cause?
+        var isFinal = false
+    }
 
     /// Fills the report; never throws, an error is the stage's.
     func run() async -> StageReport {
@@ -32,7 +41,7 @@ struct StageExecution: Sendable {
             try await run(&report)
             report.state = .succeeded
         } catch {
-            let known = StepFailure(error).error
+            let known = StepFailure((error as? Fault)?.error ?? error).error
             report.error = known
             report.state = known.kind == .refused ? .refused : known.kind == .interrupted ? .interrupted : .failed
         }
@@ -40,84 +49,112 @@ struct StageExecution: Sendable {
     }
 
     private func run(_ report: inout StageReport) async throws {
-        let command = try prepare()
-        let output = StageOutput(path: logPath, onLine: onLine)
-        let token = meter.start()
-        var untouched: [String: Int64] = [:]
-        let ending: StageEnding
-        if let resumed = try await executor.resume(command, output: output) {
-            ending = resumed
-        } else {
-            untouched = try await clearOutputs()
-            ending = try await executor.run(command, output: output)
-        }
-        report.duration = ending.usage.wall
-        report.usage = ending.usage
-        report.energy = ending.energy ?? meter.stop(token, usage: ending.usage)
-        report.place = ending.place
-        if case .exited(let code) = ending.status { report.exitCode = code }
-        try check(ending)
-        try checkOutputs(untouched)
-        report.metrics = try MetricsFile.read(stage.metrics.map(\.path), root: pipeline.root, stage: stage.name)
+        try await tryUntilDone(&report)
         try Task.checkCancellation()
         report.outs = try await keepOutputs()
         if let changed = try await changedInput() {
             report.warnings.append("`\(changed)` changed while the stage ran, so its result is not remembered")
-        } else {
-            try remember(report)
+        } else if isRemembered {
+            try await remember(report)
+        }
+    }
+
+    /// What all attempts together used is told.
+    private func tryUntilDone(_ report: inout StageReport) async throws {
+        let token = surroundings.meter.start()
+        var usage = ResourceUsage.zero
+        defer {
+            if usage.wall > .zero {
+                report.duration = usage.wall
+                report.usage = usage
+                report.energy = report.energy ?? surroundings.meter.stop(token, usage: usage)
+            }
+        }
+        var number = 1
+        while true {
+            do {
+                return try await attempt(&report, &usage)
+            } catch let fault as Fault {
+                guard let wait = retryDelay(after: number, fault) else { throw fault }
+                try keepLog(of: number)
+                number += 1
+                report.attempts = number
+                events.send(
+                    .stageRetried(stage: stage.name, attempt: number, delay: wait, error: masker.masked(fault.error)))
+                try await Task.sleep(for: wait)
+            }
+        }
+    }
+
+    /// The wait before the next attempt; nil if this was the last.
+    private func retryDelay(after number: Int, _ fault: Fault) -> Duration? {
+        guard !fault.isFinal, number <= stage.retries.max, !Task.isCancelled else { return nil }
+        let isCovered = fault.cause.map { stage.retries.covers($0) } ?? stage.retries.causes.isEmpty
+        return isCovered ? stage.retries.wait(before: number) : nil
+    }
+
+    private func keepLog(of number: Int) throws {
+        guard FileSystem.exists(logPath) else { return }
+        try FileSystem.rename(logPath, to: FileSystem.join(runFolder, "\(stage.name).attempt-\(number).log"))
+    }
+
+    private func attempt(_ report: inout StageReport, _ usage: inout ResourceUsage) async throws {
+        var command = try prepare()
+        var output = StageOutput(path: logPath) { [events, name = stage.name] in
+            events.send(.stageLog(stage: name, line: $0))
+        }
+        output.masker = masker
+        // What an executor took up again still writes its outputs.
+        let resumed = try await executor.resume(command, output: output)
+        let untouched = resumed == nil ? try await clearOutputs() : [:]
+        let checks = surroundings.checks
+        let isChecked = resumed == nil && checks.applies(to: command, executor: executor)
+        let traceLog = FileSystem.join(runFolder, stage.name + ".trace")
+        if isChecked {
+            command = try checks.traced(command, log: traceLog)
+            checks.begin(stage)
+        }
+        let result: Result<StageEnding, any Error>
+        do {
+            if let resumed {
+                result = .success(resumed)
+            } else {
+                result = .success(try await executor.run(command, output: output))
+            }
+        } catch {
+            result = .failure(error)
+        }
+        let findings = isChecked ? checks.end(stage, log: traceLog) : StageChecks.Findings()
+        report.warnings = findings.warnings
+        report.checks = findings.record
+        let ending = try result.get()
+        usage.add(ending.usage)
+        report.energy = ending.energy
+        report.place = ending.place
+        report.exitCode = if case .exited(let code) = ending.status { code } else { nil }
+        try check(ending)
+        try checkOutputs(untouched)
+        if let error = findings.error { throw Fault(error: error, isFinal: true) }
+        try refuseSecrets()
+        do {
+            report.metrics = try MetricsFile.read(stage.metrics.map(\.path), root: pipeline.root, stage: stage.name)
+        } catch let error as MLOpsError {
+            throw Fault(error: error)
         }
     }
 
     // MARK: Before
 
-    /// Removes what an earlier run of the stage made, so that it cannot pass for new. What may be the user's own stays; it is
-    /// returned with the time of its last change.
-    private func clearOutputs() async throws -> [String: Int64] {
-        var untouched: [String: Int64] = [:]
-        for output in stage.outputs {
-            let path = FileSystem.join(pipeline.root, output.path)
-            try refuseLinks(above: output)
-            try FileSystem.createDirectories(FileSystem.parent(of: path))
-            guard FileSystem.exists(path) else { continue }
-            if needed.hasRunBefore, let known = try await lookup.store.identify(path: output.path),
-                try await lookup.store.has(known)
-            {
-                try FileSystem.removeTree(path)
-            } else {
-                untouched[output.path] = try newestChange(path)
-            }
-        }
-        return untouched
-    }
-
-    /// A folder that is a link would carry the output, and the removal of an old one, to another place.
-    private func refuseLinks(above output: StagePath) throws {
-        var folder = pipeline.root
-        for part in output.path.split(separator: "/").dropLast() {
-            folder = FileSystem.join(folder, String(part))
-            guard try FileStatus.of(folder)?.kind == .symlink else { continue }
-            let link = folder.dropFirst(pipeline.root.count + 1)
-            throw MLOpsError(
-                .failed, "stage `\(stage.name)` writes `\(output.path)` through the link `\(link)`",
-                hint: "write to a path without links; the command itself may link to it from elsewhere",
-                at: output.location ?? stage.location)
-        }
-    }
-
-    /// The latest change of `path` or of anything below it, in nanoseconds.
-    private func newestChange(_ path: String) throws -> Int64 {
-        guard let status = try FileStatus.of(path) else { return 0 }
-        guard status.kind == .directory else { return status.changeNanoseconds }
-        return try FileSystem.list(path).reduce(status.changeNanoseconds) {
-            max($0, try newestChange(FileSystem.join(path, $1)))
-        }
-    }
-
     private func prepare() throws -> StageCommand {
+        let secrets = surroundings.secrets
         var environment = pipeline.environment
+        // Only who names a secret gets it.
+        for name in secrets.names { environment[name] = nil }
+        let own = try secrets.environment(of: stage)
         for (name, value) in stage.environment { environment[name] = value }
-        let own = ["MLOPS_RUN": runID, "MLOPS_PIPELINE": pipeline.name, "MLOPS_STAGE": stage.name]
+        let told = ["MLOPS_RUN": runID, "MLOPS_PIPELINE": pipeline.name, "MLOPS_STAGE": stage.name]
         environment.merge(own) { $1 }
+        environment.merge(told) { $1 }
         let program: String
         let arguments: [String]
         switch stage.action {
@@ -125,18 +162,19 @@ struct StageExecution: Sendable {
         case .command(let words): (program, arguments) = (try lookup.program(of: stage) ?? words[0], words)
         case .step(let name, let version):
             try writeRequest(step: name, version: version)
-            (program, arguments) = (executable, [executable, "step", folder])
+            program = surroundings.executable
+            arguments = [program, "step", folder]
         }
         return StageCommand(
             stage: stage, pipeline: pipeline.name, run: runID, fingerprint: needed.fingerprint, executable: program,
             arguments: arguments, environment: environment,
-            givenVariables: Set(stage.environment.map(\.name)).union(own.keys), directory: pipeline.root,
-            folder: folder,
-            grace: grace)
+            givenVariables: Set(stage.environment.map(\.name)).union(told.keys).union(own.keys),
+            directory: pipeline.root, folder: folder, grace: surroundings.grace)
     }
 
     private func writeRequest(step: String, version: Int) throws {
         try FileSystem.createDirectories(folder)
+        try FileSystem.removeFile(FileSystem.join(folder, StepRequest.errorFile))
         var metrics: [String: JSONValue] = stage.readsMetrics ? upstream.metrics : [:]
         if stage.readsEnergy { metrics["energy"] = EnergyTotals.json(of: upstream.energy) }
         let request = StepRequest(
@@ -153,18 +191,27 @@ struct StageExecution: Sendable {
 
     private func check(_ ending: StageEnding) throws {
         if ending.stop == .cancelled || Task.isCancelled {
-            throw MLOpsError(.interrupted, "stage `\(stage.name)` was interrupted")
+            throw Fault(error: MLOpsError(.interrupted, "stage `\(stage.name)` was interrupted"), isFinal: true)
         }
         if ending.stop == .timeout, let timeout = stage.timeout {
-            throw MLOpsError(
+            let error = MLOpsError(
                 .failed, "stage `\(stage.name)` ran longer than its timeout of \(Format.duration(timeout))",
                 hint: "raise `timeout`, or see `\(logHint)` for what it was doing", at: stage.location)
+            throw Fault(error: error, cause: .timeout)
         }
-        if let failure = ending.failure { throw failure }
+        if let failure = ending.failure { throw Fault(error: failure, cause: .signal) }
         guard ending.status != .exited(0) else { return }
-        if let error = reportedError() { throw error }
-        throw MLOpsError(
+        let cause: RetryPolicy.Cause =
+            switch ending.status {
+            case .exited(let code): .exit(code)
+            case .signalled: .signal
+            }
+        if let error = reportedError() {
+            throw Fault(error: error, cause: cause, isFinal: error.kind == .refused || error.kind == .interrupted)
+        }
+        let error = MLOpsError(
             .failed, "stage `\(stage.name)` \(text(of: ending.status))", hint: hint(ending), at: stage.location)
+        throw Fault(error: error, cause: cause)
     }
 
     /// What a built-in step says itself; nil for a command and for a step that died without a word.
@@ -173,7 +220,9 @@ struct StageExecution: Sendable {
         guard stage.stepName != nil, let bytes = try? FileSystem.read(path),
             let json = try? JSONValue(parsing: bytes, source: path)
         else { return nil }
-        return StepFailure(json).error
+        let masked = masker.masked(json)
+        if masked != json { try? FileSystem.replaceUnflushed(path, with: masked.canonicalBytes) }
+        return StepFailure(masked).error
     }
 
     private func text(of status: StageEnding.Status) -> String {
@@ -192,43 +241,7 @@ struct StageExecution: Sendable {
         return "the whole log is `\(logHint)`" + (lines.isEmpty ? "" : "; it ends with" + lines)
     }
 
-    private func checkOutputs(_ untouched: [String: Int64]) throws {
-        let missing = stage.outputs.map(\.path).filter { !FileSystem.exists(FileSystem.join(pipeline.root, $0)) }
-        if !missing.isEmpty {
-            let names = missing.map { "`\($0)`" }.joined(separator: ", ")
-            throw MLOpsError(
-                .failed, "stage `\(stage.name)` ended without writing \(names)",
-                hint: "correct its `outs` and `metrics`, or make it write them", at: stage.location)
-        }
-        for (path, change) in untouched.sorted(by: { $0.key < $1.key })
-        where try newestChange(FileSystem.join(pipeline.root, path)) == change {
-            throw MLOpsError(
-                .failed, "stage `\(stage.name)` did not write `\(path)`, which was there before",
-                hint: "move it away, then run the pipeline again", at: stage.location)
-        }
-    }
-
-    private func keepOutputs() async throws -> [StoredOutput] {
-        var kept: [StoredOutput] = []
-        for output in stage.outputs {
-            var stored = try await lookup.store.keep(path: output.path)
-            stored.path = output.path
-            kept.append(stored)
-        }
-        return kept
-    }
-
-    /// A dependency that is not what it was when the stage started.
-    private func changedInput() async throws -> String? {
-        guard let before = needed.ingredients.json["deps"]?.object else { return nil }
-        for (path, value) in before.sorted(by: { $0.key < $1.key }) {
-            let now = try await lookup.store.identify(path: path)
-            if now.map({ "\($0.kind):\($0.digest)" }) != value.string { return path }
-        }
-        return nil
-    }
-
-    private func remember(_ report: StageReport) throws {
+    private func remember(_ report: StageReport) async throws {
         let effectsPath = FileSystem.join(folder, StepRequest.effectsFile)
         var effects: JSONValue?
         if stage.stepName != nil, FileSystem.exists(effectsPath) {
@@ -238,7 +251,32 @@ struct StageExecution: Sendable {
             fingerprint: needed.fingerprint, pipeline: pipeline.name, stage: stage.name, run: runID, created: .now,
             ingredients: needed.ingredients.json, parameters: stage.usedParameters, outs: report.outs,
             metrics: report.metrics, energy: report.energy, duration: report.duration ?? .zero, effects: effects)
+        for (path, known) in needed.ingredients.json["deps"]?.object ?? [:] {
+            guard let known = known.string, upstream.outs[path] == nil else { continue }
+            await lookup.memory.remember(path, as: known, hiding: masker)
+        }
         try lookup.cache.store(entry)
         try lookup.cache.setLast(needed.fingerprint, pipeline: pipeline.name, stage: stage.name)
+    }
+}
+
+/// What all stages of a run share.
+struct RunSurroundings: Sendable {
+    let meter: any EnergyMeter
+    /// The program that performs built-in steps: this one.
+    let executable: String
+    let grace: Duration
+    let checks: StageChecks
+    let secrets: SecretValues
+}
+
+extension ResourceUsage {
+    static let zero = ResourceUsage(wall: .zero, userSeconds: 0, systemSeconds: 0, peakByteCount: 0)
+
+    mutating func add(_ other: ResourceUsage) {
+        wall += other.wall
+        userSeconds += other.userSeconds
+        systemSeconds += other.systemSeconds
+        peakByteCount = max(peakByteCount, other.peakByteCount)
     }
 }

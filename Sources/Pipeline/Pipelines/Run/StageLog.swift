@@ -15,6 +15,8 @@ package final class StageLog {
     private let headLimit: Int
     private let tailLimit: Int
     private let onLine: (String) -> Void
+    /// Hides secrets before anything is written or handed out; nil if there are none.
+    private var masking: SecretMasker.Stream?
     private var headCount = 0
     /// A ring of the last bytes beyond the head.
     private var tail: [UInt8] = []
@@ -28,16 +30,24 @@ package final class StageLog {
     /// - Parameter onLine: gets each line, without its newline and without control characters.
     init(
         path: String, headLimit: Int = StageLog.headLimit, tailLimit: Int = StageLog.tailLimit,
-        onLine: @escaping (String) -> Void
+        masker: SecretMasker = .none, onLine: @escaping (String) -> Void
     ) throws {
         try FileSystem.removeFile(path)
         file = try OpenFile(creating: path, mode: 0o644)
         self.headLimit = headLimit
         self.tailLimit = tailLimit
         self.onLine = onLine
+        masking = masker.stream()
     }
 
     package func append(_ bytes: UnsafeRawBufferPointer) {
+        guard masking != nil else { return put(bytes) }
+        var clear: [UInt8] = []
+        masking?.append(bytes, to: &clear)
+        clear.withUnsafeBytes { put($0) }
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) {
         write(bytes)
         var rest = bytes[...]
         while let end = rest.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {
@@ -73,6 +83,9 @@ package final class StageLog {
     ///
     /// - Throws: the first error of writing the file, such as a full disk.
     package func finish() throws {
+        var rest: [UInt8] = []
+        masking?.finish(&rest)
+        rest.withUnsafeBytes { put($0) }
         if !line.isEmpty { endLine() }
         if tailCount > 0, failure == nil {
             do {

@@ -15,8 +15,13 @@ struct StageLookup: Sendable {
     let store: any StageStore
     let cache: StageCache
     let executables: ExecutableDigests
-    /// Run even if nothing changed.
-    var isForced = false
+    let memory: DependencyMemory
+    /// Finds secrets that would become part of a fingerprint.
+    var masker = SecretMasker.none
+    /// Why it runs even if nothing changed; nil if it does not.
+    var forced: StageReason?
+    /// Whether a dependency may be missing: that of a stage that runs after others failed.
+    var toleratesMissing = false
 
     struct Found: Sendable {
         var entry: StageCacheEntry
@@ -40,13 +45,12 @@ struct StageLookup: Sendable {
     /// - Throws: when a dependency or the program is missing.
     func judge(_ stage: Stage, _ upstream: UpstreamResults) async throws -> Verdict {
         let ingredients = try await ingredients(of: stage, upstream)
+        try refuseSecrets(in: ingredients, of: stage)
         let fingerprint = ingredients.fingerprint
         var reasons: [StageReason] = []
         let entry = cache.entry(fingerprint)
-        if isForced {
-            reasons = [StageReason("forced", "", "it was asked to run anyway")]
-        } else if stage.isAlwaysChanged {
-            reasons = [StageReason("forced", "", "it is `always_changed`")]
+        if let forced {
+            reasons = [forced]
         } else if let entry {
             switch try await check(entry, of: stage) {
             case .success(let found): return .found(found)
@@ -54,7 +58,7 @@ struct StageLookup: Sendable {
             }
         }
         let last = cache.lastFingerprint(pipeline: pipeline.name, stage: stage.name)
-        if reasons.isEmpty { reasons = explain(stage, ingredients, last: last) }
+        if reasons.isEmpty { reasons = await explain(stage, ingredients, last: last) }
         return .needed(
             Needed(
                 fingerprint: fingerprint, ingredients: ingredients, reasons: reasons,
@@ -62,13 +66,31 @@ struct StageLookup: Sendable {
     }
 
     /// Why a stage without an entry runs, against the last time that it succeeded.
-    private func explain(_ stage: Stage, _ ingredients: Ingredients, last: Digest?) -> [StageReason] {
+    private func explain(_ stage: Stage, _ ingredients: Ingredients, last: Digest?) async -> [StageReason] {
         guard let last else { return [StageReason("new", "", "it has not run before")] }
         guard let entry = cache.entry(last) else {
             return [StageReason("new", "", "what it made before is no longer remembered")]
         }
         if last == ingredients.fingerprint { return [StageReason("new", "", "what it made before cannot be used")] }
-        return IngredientComparison(old: entry, new: ingredients, parameters: stage.usedParameters).reasons()
+        let comparison = IngredientComparison(old: entry, new: ingredients, parameters: stage.usedParameters)
+        var reasons = comparison.reasons()
+        for (index, reason) in reasons.enumerated() where reason.kind == "dep" {
+            guard let old = comparison.old["deps"]?[reason.subject]?.string,
+                let new = comparison.new["deps"]?[reason.subject]?.string,
+                let difference = await memory.difference(of: reason.subject, from: old, to: new)
+            else { continue }
+            reasons[index].text += ": " + difference
+        }
+        return reasons
+    }
+
+    /// A fingerprint is kept and shared, and whoever knows the rest of what went into it could try values.
+    private func refuseSecrets(in ingredients: Ingredients, of stage: Stage) throws {
+        guard !masker.isEmpty, masker.finds(in: ingredients.json.canonicalBytes) else { return }
+        throw MLOpsError(
+            .usage,
+            "the value of a secret is part of the command, parameters or variables of stage `\(stage.name)`",
+            hint: "name it in `secrets`, and let the command read it from its environment", at: stage.location)
     }
 
     private enum Check {
@@ -83,10 +105,13 @@ struct StageLookup: Sendable {
         }
         var missing: [StoredOutput] = []
         for out in entry.outs where !(try await store.isPresent(out, at: out.path)) {
-            guard try await store.has(out) else {
+            guard out.isKept, try await store.has(out) else {
                 let state = FileSystem.exists(FileSystem.join(pipeline.root, out.path)) ? "changed" : "is missing"
                 return .failure(
-                    StageReason("out", out.path, "`\(out.path)` \(state) and the store does not have what it was"))
+                    StageReason(
+                        "out", out.path,
+                        "`\(out.path)` \(state) and "
+                            + (out.isKept ? "the store does not have what it was" : "is not kept in the store")))
             }
             missing.append(out)
         }
@@ -151,7 +176,10 @@ struct StageLookup: Sendable {
         for dep in stage.deps {
             var found = upstream.outs[dep.path]
             if found == nil { found = try await store.identify(path: dep.path) }
-            guard let found else { throw await missing(dep, of: stage) }
+            guard let found else {
+                if toleratesMissing { continue }
+                throw await missing(dep, of: stage)
+            }
             deps[dep.path] = .string("\(found.kind):\(found.digest)")
         }
         return deps

@@ -16,6 +16,8 @@ package protocol StageStore: Sendable {
     func has(_ output: StoredOutput) async throws -> Bool
     /// The digest in the artifact's pointer; nil if there is no such artifact.
     func artifactDigest(_ name: String) async throws -> String?
+    /// The files below the folder at `path` with their digests, through the stat cache; nil if it is no folder.
+    func listing(path: String) async throws -> [String: Digest]?
     /// The command that brings `path` back when it is missing, such as ``run `mlops checkout` ``; nil if none is known.
     func recovery(of path: String) async -> String?
 }
@@ -27,6 +29,8 @@ extension StageStore {
     }
 
     package func recovery(of path: String) async -> String? { nil }
+
+    package func listing(path: String) async throws -> [String: Digest]? { nil }
 }
 
 /// A file or folder as a stage left it.
@@ -37,6 +41,8 @@ package struct StoredOutput: Codable, Hashable, Sendable {
     package var kind: String
     package var byteCount: Int64
     package var fileCount: Int
+    /// Whether the store holds it; if not, it is in the workspace alone.
+    package var isKept = true
 
     package init(path: String, digest: Digest, kind: String, byteCount: Int64, fileCount: Int) {
         self.path = path

@@ -117,6 +117,8 @@ package struct StageOutput: Sendable {
     package var path: String
     /// Gets each line, without its newline and without control characters, from one thread at a time.
     package var onLine: @Sendable (String) -> Void
+    /// Hides secrets in all of it.
+    var masker = SecretMasker.none
 
     package init(path: String, onLine: @escaping @Sendable (String) -> Void) {
         self.path = path
@@ -124,5 +126,5 @@ package struct StageOutput: Sendable {
     }
 
     /// Begins the log: hand it the bytes as they come, then call `finish`.
-    package func open() throws -> StageLog { try StageLog(path: path, onLine: onLine) }
+    package func open() throws -> StageLog { try StageLog(path: path, masker: masker, onLine: onLine) }
 }

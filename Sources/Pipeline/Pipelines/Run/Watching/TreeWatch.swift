@@ -1,0 +1,151 @@
+internal import Basics
+internal import Synchronization
+
+/// Finds what stages write besides their outputs, by comparing the repository's tree before and after each.
+///
+/// Between two looks the same stages run, so a change belongs to one of them. Only the status of files is read; folders whose
+/// own status is as before are not listed again.
+final class TreeWatch: Sendable {
+    struct Change: Sendable, Hashable {
+        enum Kind: String, Sendable { case created, changed, removed }
+
+        var path: String
+        var kind: Kind
+        /// Other stages that ran when it happened.
+        var others: [String]
+    }
+
+    /// More files than that are not watched: looking at them would take longer than most stages.
+    static let limit = 100_000
+    /// Nobody but the next stage can have done what happens within this time after a look.
+    private static let settled: Duration = .milliseconds(50)
+    /// The clock of a file system may stand still for that long; a folder that changed since is listed again.
+    private static let tick: Int64 = 50_000_000
+
+    private struct State {
+        var folders: [String: WatchedFolder] = [:]
+        var count = 0
+        var isKnown = false
+        var isTooLarge = false
+        var lastLook: ContinuousClock.Instant?
+        /// By stage what happened while it ran.
+        var running: [String: [String: Change]] = [:]
+    }
+
+    private let root: String
+    private let rules: WatchRules
+    private let state = Mutex(State())
+
+    init(_ pipeline: Pipeline, isIgnored: @escaping @Sendable (String) -> Bool) {
+        root = pipeline.root
+        rules = WatchRules(pipeline, isIgnored: isIgnored)
+    }
+
+    /// Whether the tree has too many files to be watched.
+    var isTooLarge: Bool { state.withLock(\.isTooLarge) }
+
+    func begin(_ stage: String) {
+        state.withLock { state in
+            let isFresh =
+                state.running.isEmpty && state.lastLook.map { ContinuousClock.now - $0 < TreeWatch.settled } ?? false
+            if !isFresh { look(&state) }
+            state.running[stage] = [:]
+        }
+    }
+
+    /// What happened since `begin`, sorted by path.
+    func end(_ stage: String) -> [Change] {
+        state.withLock { state in
+            look(&state)
+            return (state.running.removeValue(forKey: stage) ?? [:]).values.sorted { $0.path < $1.path }
+        }
+    }
+
+    // MARK: One look
+
+    private func look(_ state: inout State) {
+        guard !state.isTooLarge else { return }
+        let isFirst = !state.isKnown
+        var changes: [(String, Change.Kind)] = []
+        visit("", &state, isFirst, &changes)
+        state.isKnown = true
+        state.lastLook = .now
+        if state.count > TreeWatch.limit {
+            state.isTooLarge = true
+            state.folders = [:]
+        }
+        guard !isFirst, !state.isTooLarge else { return }
+        let running = state.running.keys.sorted()
+        for (path, kind) in changes {
+            for stage in running {
+                state.running[stage]?[path] = Change(path: path, kind: kind, others: running.filter { $0 != stage })
+            }
+        }
+    }
+
+    private func visit(
+        _ folder: String, _ state: inout State, _ isFirst: Bool, _ changes: inout [(String, Change.Kind)]
+    ) {
+        guard state.count <= TreeWatch.limit else { return }
+        let path = folder.isEmpty ? root : FileSystem.join(root, folder)
+        guard let status = try? FileStatus.of(path), status.kind == .directory else { return }
+        var record = state.folders[folder] ?? WatchedFolder()
+        let stamp = FileStamp(status)
+        let now = Timestamp.now.milliseconds * 1_000_000
+        if record.stamp != stamp {
+            list(folder, path, &record, &state, &changes)
+            // A folder that changed just now may change again within the same tick of its clock.
+            record.stamp = now - stamp.changed > TreeWatch.tick ? stamp : nil
+            state.folders[folder] = record
+        }
+        var isChanged = false
+        for (name, known) in record.files {
+            guard let status = try? FileStatus.of(FileSystem.join(path, name)) else { continue }
+            let stamp = FileStamp(status)
+            guard stamp != known else { continue }
+            record.files[name] = stamp
+            isChanged = true
+            changes.append((folder.isEmpty ? name : folder + "/" + name, .changed))
+        }
+        if isChanged { state.folders[folder] = record }
+        for name in record.folders { visit(folder.isEmpty ? name : folder + "/" + name, &state, isFirst, &changes) }
+    }
+
+    /// Brings `record` up to the names in the folder.
+    private func list(
+        _ folder: String, _ path: String, _ record: inout WatchedFolder, _ state: inout State,
+        _ changes: inout [(String, Change.Kind)]
+    ) {
+        guard let names = try? FileSystem.list(path) else { return }
+        let known = Set(record.folders)
+        var found: Set<String> = []
+        for name in names {
+            if record.skipped.contains(name) { continue }
+            if record.files[name] != nil || known.contains(name) {
+                found.insert(name)
+                continue
+            }
+            guard let status = try? FileStatus.of(FileSystem.join(path, name)) else { continue }
+            let below = folder.isEmpty ? name : folder + "/" + name
+            let isFolder = status.kind == .directory
+            guard rules.watches(below, name: name, isFolder: isFolder, in: folder) else {
+                record.skipped.insert(name)
+                continue
+            }
+            found.insert(name)
+            state.count += 1
+            if isFolder {
+                record.folders.append(name)
+            } else {
+                record.files[name] = FileStamp(status)
+                changes.append((below, .created))
+            }
+        }
+        for name in record.files.keys where !found.contains(name) {
+            record.files[name] = nil
+            state.count -= 1
+            changes.append((folder.isEmpty ? name : folder + "/" + name, .removed))
+        }
+        record.folders.removeAll { !found.contains($0) }
+    }
+}

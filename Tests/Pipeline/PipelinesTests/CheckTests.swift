@@ -1,0 +1,105 @@
+import Basics
+import TestSupport
+import Testing
+
+@testable import Pipelines
+
+/// What commands read and write besides what they declare.
+struct CheckTests {
+    private func bench(_ command: String, deps: String = "[]") throws -> Bench {
+        let bench = try Bench(
+            """
+            version: 1
+            name: p
+            stages:
+              a: { run: "\(command)", deps: \(deps), outs: [build/a.txt] }
+            """)
+        try bench.folder.write("src/code.py", "1")
+        try bench.folder.write("ignored/big.bin", "1")
+        try bench.folder.write("data.csv", "1")
+        return bench
+    }
+
+    private func warnings(_ bench: Bench, _ change: (inout RunOptions) -> Void = { _ in }) async throws -> [String] {
+        let report = try await bench.run {
+            $0.checks.isIgnored = { $0.hasPrefix("ignored/") || $0.hasPrefix("build/") }
+            change(&$0)
+        }
+        #expect(report.stages[0].state == .succeeded)
+        return report.stages[0].warnings
+    }
+
+    @Test func aWriteBesidesTheOutsIsTold() async throws {
+        let bench = try bench(
+            "echo > build/a.txt; echo > src/new.txt; echo 22 > src/code.py; rm data.csv; mkdir d; echo > d/x")
+        #expect(
+            try await warnings(bench) == [
+                "wrote `d/x`, `data.csv`, `src/code.py` and `src/new.txt`, which its `outs` do not name"
+            ])
+    }
+
+    @Test func whatIsIgnoredOrBelongsToToolsIsNotTold() async throws {
+        let bench = try bench(
+            "echo > build/a.txt; echo > ignored/x; mkdir src/__pycache__; echo > src/__pycache__/x.pyc")
+        #expect(try await warnings(bench) == [])
+    }
+
+    @Test func besidesAnOutputAnIgnoredFolderIsWatched() async throws {
+        let bench = try bench("echo > build/a.txt; echo > build/left.tmp")
+        #expect(try await warnings(bench) == ["wrote `build/left.tmp`, which its `outs` do not name"])
+    }
+
+    @Test func strictnessMakesItAFailureThatIsNotRemembered() async throws {
+        let bench = try bench("echo > build/a.txt; echo > other.txt")
+        for _ in 0..<2 {
+            let report = try await bench.run { $0.checks.isStrict = true }
+            #expect(report.stages[0].state == .failed)
+            #expect(
+                report.stages[0].error?.message == "stage `a` wrote `other.txt`, which its `outs` do not name")
+            try FileSystem.removeFile(bench.folder("other.txt"))
+        }
+    }
+
+    @Test func ofStagesThatRunAtOnceBothAreNamed() async throws {
+        let bench = try Bench(
+            """
+            version: 1
+            name: p
+            stages:
+              a: { run: "echo > shared.txt; while [ ! -e b.up ]; do sleep 0.01; done; echo > a.txt", outs: [a.txt] }
+              b: { run: "while [ ! -e shared.txt ]; do sleep 0.01; done; echo > b.up; sleep 0.2", outs: [b.up] }
+            """)
+        let report = try await bench.run()
+        let all = report.stages.flatMap(\.warnings)
+        #expect(all.contains { $0 == "while it and `b` ran, `shared.txt` was written, which no `outs` name" })
+    }
+
+    @Test func theReportSaysWhatWasChecked() async throws {
+        let report = try await bench("echo > build/a.txt").run()
+        #expect(report.stages[0].checks == ["reads": "unchecked", "writes": "compared"])
+    }
+
+    @Test(.enabled(if: StageTrace.find(searchPath: nil) != nil)) func aTraceNamesWhatIsReadAndWhoWrote() async throws {
+        let bench = try bench(
+            "cat src/code.py data.csv > build/a.txt; echo é > src/é.txt; cat ignored/big.bin > /dev/null",
+            deps: "[data.csv]")
+        let found = try await warnings(bench) { $0.checks.isTracing = true }
+        #expect(
+            found == [
+                "wrote `src/é.txt`, which its `outs` do not name",
+                "read `ignored/big.bin` and `src/code.py`, which its `deps` do not name",
+            ])
+        let report = try await bench.run {
+            $0.checks.isTracing = true
+            $0.isForced = true
+        }
+        #expect(report.stages[0].checks == ["reads": "traced", "writes": "traced"])
+        #expect(try FileSystem.list(bench.folder(".mlops/runs/\(report.id)")).sorted() == ["a.log", "run.json"])
+    }
+
+    @Test(.enabled(if: StageTrace.find(searchPath: nil) != nil)) func aTracedCommandEndsAsItWouldAlone() async throws {
+        let bench = try bench("exit 7")
+        let report = try await bench.run { $0.checks.isTracing = true }
+        #expect(report.stages[0].exitCode == 7)
+    }
+}
