@@ -1,4 +1,5 @@
 import Basics
+import TestSupport
 import Testing
 
 /// `mlops pipeline import-dvc` and `schema`, as people call them.

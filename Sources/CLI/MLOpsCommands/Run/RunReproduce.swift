@@ -26,10 +26,11 @@ struct RunReproduce: Verb {
         let workspace = try global.openWorkspace()
         let record = try workspace.recordedRun(run, from: global.workingDirectory)
         let quiet = global.json
-        let display = RunDisplay(console: console, explains: false)
-        let report = try await workspace.reproduce(
-            record, jobs: GlobalOptions.processorCount, steps: { .builtIn($0) },
-            onEvent: { if !quiet { display.show($0) } })
+        let report = try await RunDisplay(console: console, explains: false).following { show in
+            try await workspace.reproduce(
+                record, jobs: GlobalOptions.processorCount, steps: { .builtIn($0) },
+                onEvent: { if !quiet { show($0) } })
+        }
         try console.report(report)
         if !report.isEqual {
             throw MLOpsError(
