@@ -78,7 +78,9 @@ struct RunnerTests {
         // `c` reads the folder that `b` wrote, and that is the same as before.
         #expect(Bench.states(report) == ["a: cached", "b: succeeded", "c: cached"])
         #expect(
-            report.stages[1].reasons.map(\.text) == ["parameter `b` changed from 2 to 3", "its command changed"])
+            report.stages[1].reasons.map(\.text) == [
+                "parameter `b` changed from 2 to 3", "argument 2 of its command changed",
+            ])
         let back = try await bench.run()
         #expect(Bench.states(back) == ["a: cached", "b: cached", "c: cached"])
         #expect(try bench.text("build/b.json") == "{\"x\": {\"n\": 2}, \"m\": null}")
@@ -90,7 +92,8 @@ struct RunnerTests {
         try bench.folder.write("other.txt", "1234567")
         let status = try await bench.runner().status()
         #expect(status.stages.map { "\($0.name): \($0.state)" } == ["a: upToDate", "b: changed", "c: waiting"])
-        #expect(status.stages[1].reasons.map(\.text) == ["`other.txt` changed"])
+        #expect(
+            status.stages[1].reasons.map(\.text) == ["`other.txt` changed: line 1 was `12345` and is `1234567`"])
         let report = try await bench.run()
         #expect(Bench.states(report) == ["a: cached", "b: succeeded", "c: succeeded"])
         #expect(report.stages[2].reasons.map(\.text) == ["`build/b` changed"])

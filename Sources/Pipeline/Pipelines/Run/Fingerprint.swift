@@ -104,7 +104,9 @@ struct IngredientComparison {
                 return "its command changed" + (before.count == now.count ? " in \(places.count) arguments" : "")
             }
             let (was, present) = (shown(place.element.0), shown(place.element.1))
-            return "argument \(place.offset) of its command changed from \(was) to \(present)"
+            // Long ones that begin alike would look the same.
+            let values = was == present ? "" : " from \(was) to \(present)"
+            return "argument \(place.offset) of its command changed" + values
         }
         if let before = old["command"]?["shell"]?.string, let now = new["command"]?["shell"]?.string,
             let difference = TextDifference(before, now).sentence
