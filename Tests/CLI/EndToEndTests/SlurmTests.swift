@@ -66,7 +66,8 @@ struct SlurmTests {
         #expect(stages[0]["place"]?["executor"] == "slurm" && stages[0]["place"]?["nodes"]?.string?.first == "n")
         let name = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
         let log = try FileSystem.readText(project.folder(".mlops/runs/\(name)/a.log"))
-        #expect(log.contains("says hello") && log.contains("runs on `n"), "\(log)")
+        #expect(log.contains("says hello"), "\(log)")
+        #expect(log.contains("runs on `n") || log.contains("ran on `n"), "\(log)")
         let again = try run(project)
         #expect(again.output.contains("0 ran, 2 cached"), "\(again.all)")
     }
@@ -114,6 +115,8 @@ struct SlurmTests {
         let process = try Program.start(["pipeline", "run", "pipelines/p.yaml"], in: project.path)
         let id = try waitForJob(of: "twice", in: project)
         let node = try #require(try jobs(in: project).first { $0[0] == id }?.last)
+        let name = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
+        let path = project.folder(".mlops/runs/\(name)/twice.log")
         try Program.run(
             "scontrol", ["update", "NodeName=\(node)", "State=DOWN", "Reason=test"], in: project.path)
         // Slurm waits two minutes before it starts such a job again, unless somebody says that it may.
@@ -126,9 +129,9 @@ struct SlurmTests {
         #expect(process.terminationStatus == 0)
         let stage = try #require(try record(in: project)["stages"]?.array?.first)
         #expect(stage["state"] == "succeeded" && stage["place"]?["restarts"] == 1, "\(stage)")
-        let name = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
-        let log = try FileSystem.readText(project.folder(".mlops/runs/\(name)/twice.log"))
-        #expect(log.contains("lost its node `\(node)` and is back in the queue"), "\(log)")
+        let log = try FileSystem.readText(path)
+        // The node's name is told if somebody saw the job run there before it failed.
+        #expect(log.contains("lost its node") && log.contains("is back in the queue"), "\(log)")
         #expect(!log.contains("\nhalf.txt"), "the second attempt must not see what the first one wrote: \(log)")
         try Program.run("scontrol", ["update", "NodeName=\(node)", "State=RESUME"], in: project.path)
     }

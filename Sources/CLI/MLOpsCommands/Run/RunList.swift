@@ -40,6 +40,6 @@ struct RunList: Verb {
         let names = columns?.split(separator: ",").map(String.init)
         for name in names ?? [] { try query.check(name, among: all) }
         let table = RunTable(try query.apply(to: all), columns: names)
-        if csv { console.print(table.csv) } else { try console.report(table) }
+        if csv { OutputChannel.standardOutput.write(table.csv) } else { try console.report(table) }
     }
 }

@@ -99,9 +99,10 @@ final class SlurmWatch: @unchecked Sendable {
         } else if new.state.isWaiting, !new.reason.isEmpty, toldReason != new.reason {
             toldReason = new.reason
             tell("waits: \(new.reason)")
-        } else if new.state == .running, !isRunningTold {
+        } else if new.state == .running || new.state.isFinal, !isRunningTold, !new.nodes.isEmpty {
             isRunningTold = true
-            tell("runs on `\(new.nodes)`")
+            // A short job has ended before anybody saw it run.
+            tell("\(new.state == .running ? "runs" : "ran") on `\(new.nodes)`")
         }
         job = new
     }
