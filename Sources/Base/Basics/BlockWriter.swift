@@ -21,40 +21,24 @@ package final class BlockWriter: @unchecked Sendable {
     private static let blockLength = 2 << 20
     private static let blockCount = 3
     private static let alignment = 4096
-    /// The kernel is asked to start writing whenever this much has gathered in the page cache.
-    private static let writebackLength: Int64 = 8 << 20
-    /// A disk that is not this quick after `trialLength` is called slow, in bytes a second.
-    private static let slowRate = 250e6
-    private static let trialLength: Int64 = 32 << 20
 
-    private let file: OpenFile
-    private let patience: Patience
+    private let sink: BlockSink
     private var blocks: [UnsafeMutableRawBufferPointer] = []
     private var turn = 0
     private var filled = 0
     private let free = DispatchSemaphore(value: blockCount)
-    private lazy var queue = DispatchQueue(label: "mlops.write")
-    private let failure = Mutex<(any Error)?>(nil)
-    /// Whether the queue has had a block.
-    private var isStarted = false
+    private let queue = DispatchQueue(label: "mlops.write")
     private var isHolding = false
-    // The queue's.
-    private var isDirect = false
-    private var directSeconds = 0.0
-    private var written: Int64 = 0
-    private var writebackStart: Int64 = 0
 
     /// The bytes appended so far.
     package private(set) var byteCount: Int64 = 0
 
     /// - Parameter file: empty, open for writing, its position at the start.
-    package init(_ file: OpenFile, patience: Patience) {
-        self.file = file
-        self.patience = patience
-    }
+    package init(_ file: OpenFile, patience: Patience) { sink = BlockSink(file, patience: patience) }
 
     deinit {
-        if isStarted { queue.sync {} }
+        // The queue's work holds the sink and never the writer, so this does not run on the queue.
+        queue.sync {}
         // A semaphore must end as it began.
         if isHolding { free.signal() }
         for block in blocks { block.deallocate() }
@@ -79,11 +63,10 @@ package final class BlockWriter: @unchecked Sendable {
 
     /// Hands all bytes to the file. The writer cannot be used afterwards.
     package func finish() throws {
-        if isStarted { queue.sync {} }
-        try failure.withLock { if let failure = $0 { throw failure } }
+        queue.sync {}
+        try sink.check()
         guard filled > 0 else { return }
-        leaveDirect()
-        try file.write(UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled]))
+        try sink.writeEnd(UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled]))
         filled = 0
     }
 
@@ -91,7 +74,7 @@ package final class BlockWriter: @unchecked Sendable {
         if !isHolding {
             free.wait()
             isHolding = true
-            try failure.withLock { if let failure = $0 { throw failure } }
+            try sink.check()
         }
         if turn == blocks.count {
             blocks.append(.allocate(byteCount: BlockWriter.blockLength, alignment: BlockWriter.alignment))
@@ -105,18 +88,46 @@ package final class BlockWriter: @unchecked Sendable {
         turn = (turn + 1) % BlockWriter.blockCount
         filled = 0
         isHolding = false
-        let isFirst = !isStarted
-        isStarted = true
-        // Not held by its own work: it waits for the queue before it goes.
-        queue.async { [unowned(unsafe) self] in
-            if isFirst { isDirect = mlops_set_direct(file.descriptor, 1) == 1 }
-            write(block)
+        queue.async { [sink, free] in
+            sink.write(block)
             free.signal()
         }
     }
+}
 
-    private func write(_ block: UnsafeRawBufferPointer) {
+/// Where the blocks of a `BlockWriter` go.
+// @unchecked: the queue's alone, or the writer's while the queue is idle; `failure` has a lock.
+private final class BlockSink: @unchecked Sendable {
+    /// The kernel is asked to start writing whenever this much has gathered in the page cache.
+    private static let writebackLength: Int64 = 8 << 20
+    /// A disk that is not this quick after `trialLength` is called slow, in bytes a second.
+    private static let slowRate = 250e6
+    private static let trialLength: Int64 = 32 << 20
+
+    private let file: OpenFile
+    private let patience: BlockWriter.Patience
+    private let failure = Mutex<(any Error)?>(nil)
+    private var isStarted = false
+    private var isDirect = false
+    private var directSeconds = 0.0
+    private var written: Int64 = 0
+    private var writebackStart: Int64 = 0
+
+    init(_ file: OpenFile, patience: BlockWriter.Patience) {
+        self.file = file
+        self.patience = patience
+    }
+
+    /// - Throws: what an earlier block ran into.
+    func check() throws { try failure.withLock { if let failure = $0 { throw failure } } }
+
+    /// Writes a whole block, past the page cache if that goes.
+    func write(_ block: UnsafeRawBufferPointer) {
         guard failure.withLock({ $0 == nil }) else { return }
+        if !isStarted {
+            isStarted = true
+            isDirect = mlops_set_direct(file.descriptor, 1) == 1
+        }
         do {
             let start = ContinuousClock.now
             try file.write(block)
@@ -127,11 +138,17 @@ package final class BlockWriter: @unchecked Sendable {
         }
     }
 
+    /// Writes what fills no block.
+    func writeEnd(_ bytes: UnsafeRawBufferPointer) throws {
+        leaveDirect()
+        try file.write(bytes)
+    }
+
     /// Leaves the disk to the page cache if it is slow and nobody waits for it.
     private func judge(_ time: Duration) {
         directSeconds += time.seconds
-        guard patience == .leavesSlowDisk, written >= BlockWriter.trialLength,
-            Double(written) < BlockWriter.slowRate * directSeconds
+        guard patience == .leavesSlowDisk, written >= BlockSink.trialLength,
+            Double(written) < BlockSink.slowRate * directSeconds
         else { return }
         leaveDirect()
         writebackStart = written
@@ -144,7 +161,7 @@ package final class BlockWriter: @unchecked Sendable {
     }
 
     private func startWriteback() {
-        guard patience == .waitsForDisk, written - writebackStart >= BlockWriter.writebackLength else { return }
+        guard patience == .waitsForDisk, written - writebackStart >= BlockSink.writebackLength else { return }
         // Advice only: the flush at the end is what counts.
         file.startWriteback(from: writebackStart, count: written - writebackStart)
         writebackStart = written
