@@ -163,21 +163,29 @@ package enum FileSystem {
 
     /// The names in a folder, sorted by their bytes, without `.` and `..`.
     package static func list(_ path: String) throws -> [String] {
+        var names: [String] = []
+        try forEachName(in: path) { names.append(String(decoding: $0, as: UTF8.self)) }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// Calls `body` with the bytes of each name in a folder, in no order, without `.` and `..`.
+    package static func forEachName(in path: String, _ body: (UnsafeRawBufferPointer) -> Void) throws {
         guard let stream = opendir(path) else { throw MLOpsError.system("list", path, errno: errno) }
         defer { closedir(stream) }
-        var names: [String] = []
+        let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
                 if errno != 0 { throw MLOpsError.system("list", path, errno: errno) }
-                break
+                return
             }
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { raw in
-                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
+            // Read in place: as a value, the 256 bytes of the name would be copied for each entry.
+            let start = UnsafeRawPointer(entry) + offset
+            let name = UnsafeRawBufferPointer(
+                start: start, count: strlen(start.assumingMemoryBound(to: CChar.self)))
+            let isDots = name.first == 0x2E && (name.count == 1 || (name.count == 2 && name[1] == 0x2E))
+            if !isDots { body(name) }
         }
-        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
     /// Whether anything is at `path` (a dangling link counts).

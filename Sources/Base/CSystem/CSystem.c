@@ -157,7 +157,8 @@ static void signal_children(int signal, pid_t except) {
     close(file);
 }
 
-// Runs in the process between `mlops_supervise` and the program, after a fork of a process with threads: system calls only.
+// Runs in the process between `mlops_supervise` and the program, after a fork of a process with threads and in memory that it
+// shares with the supervisor: system calls only.
 static void start_program(const char *path, char *const arguments[], char *const environment[], const char *directory,
                           pid_t supervisor) {
     setpgid(0, 0);
@@ -228,7 +229,8 @@ static void supervise(const char *path, char *const arguments[], char *const env
         _exit(127);
     syscall(SYS_close_range, 7u, ~0u, 0u);
     pid_t self = getpid();
-    pid_t program = fork();
+    // The child borrows this memory until it is the program, so that the pages of `mlops` are not copied a second time.
+    pid_t program = vfork();
     if (program == 0) start_program(path, arguments, environment, directory, self);
     if (program < 0) {
         int saved = errno;

@@ -14,6 +14,7 @@ package final class EnergyTracker: Sendable {
     private struct State: Sendable {
         var accumulator = EnergyAccumulator()
         var ids: Set<String>
+        var model: PowerModel?
     }
 
     private static let leftOut = "memory, disks, network and cooling are not included"
@@ -33,7 +34,9 @@ package final class EnergyTracker: Sendable {
 
     /// Marks the beginning of a piece of work.
     package func start() -> Start {
-        Start(joules: sample(), busySeconds: source.machineBusySeconds(), time: .now)
+        // The machine's times only serve to share out what counters say.
+        let joules = sample()
+        return Start(joules: joules, busySeconds: joules == nil ? nil : source.machineBusySeconds(), time: .now)
     }
 
     /// The energy since `start` of work that took `cpuSeconds` of processor time in all its processes.
@@ -52,12 +55,22 @@ package final class EnergyTracker: Sendable {
                 note: "measured by the RAPL counters of the processor packages, \(basis); \(EnergyTracker.leftOut)",
                 grid: grid)
         }
-        let model = PowerModel(modelName: source.processorModelName())
+        let model = powerModel()
         return EnergyEstimate(
             joules: model.joules(cpuSeconds: cpuSeconds), cpuSeconds: cpuSeconds, durationSeconds: seconds,
             method: .cpuTime,
             note: "processor time × power model, as RAPL is not readable; \(model.note); \(EnergyTracker.leftOut)",
             grid: grid)
+    }
+
+    /// Looked up once: the kernel asks every processor for its frequency when it is read.
+    private func powerModel() -> PowerModel {
+        state.withLock { state in
+            if let model = state.model { return model }
+            let model = PowerModel(modelName: source.processorModelName())
+            state.model = model
+            return model
+        }
     }
 
     /// Reads the counters every `interval` until the task is cancelled.

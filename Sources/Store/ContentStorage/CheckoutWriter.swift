@@ -190,6 +190,10 @@ final class WrittenFiles: Sendable {
         files.withLock { $0[status.inode] = (status, digest) }
     }
 
+    var count: Int { files.withLock { $0.count } }
+
+    var byteCount: Int64 { files.withLock { $0.values.reduce(0) { $0 + $1.status.size } } }
+
     /// The digest of what a scan found, if a checkout has just written it and nobody has since.
     func digest(of entry: ScannedEntry) -> Digest? {
         guard let (status, digest) = files.withLock({ $0[entry.inode] }), status.size == entry.byteCount,

@@ -28,6 +28,8 @@ final class ContentIndex: Sendable {
     /// What relative paths are below.
     let project: String
     private let database = Mutex<DatabaseQueue?>(nil)
+    /// The groups of packs as they were when they were last compared with the index.
+    private let compared = Mutex(PackGroups())
 
     init(path: String, packs: PackFolder) {
         self.path = path
@@ -187,6 +189,8 @@ final class ContentIndex: Sendable {
     /// Notices packs that were added by a process that died before it could say so, or brought in by hand, and packs that
     /// are gone.
     private func reconcile(_ queue: DatabaseQueue) throws {
+        var groups = PackGroups()
+        let seen = groups.changed(in: packs)
         // The table is read before the folder: a pack is in the folder before it is in the table.
         let indexed = try queue.read { db in
             Set(try Row.fetchAll(db, sql: "SELECT digest FROM packs").map { ContentIndex.digest($0, 0) })
@@ -197,13 +201,46 @@ final class ContentIndex: Sendable {
         } else if !present.isSubset(of: indexed) {
             _ = try fill(queue, with: present.subtracting(indexed), fromScratch: false)
         }
+        for group in seen { groups.note(group) }
+        compared.withLock { $0 = groups }
         try reconcileInPlace(queue)
     }
 
     /// Takes notice of packs that came or went since the index was opened.
+    ///
+    /// - Complexity: one look at each of the 256 groups, and a listing of those that changed: a run takes a lease a stage.
     func refresh() throws {
         guard database.withLock({ $0 }) != nil else { return }
-        try perform { try reconcile($0) }
+        try perform { queue in
+            // What a sweep dooms is gone without any change of its group.
+            guard !FileSystem.exists(packs.doomPath) else { return try reconcile(queue) }
+            try reconcileChanged(queue)
+        }
+    }
+
+    private func reconcileChanged(_ queue: DatabaseQueue) throws {
+        var groups = compared.withLock { $0 }
+        var unknown: Set<Digest> = []
+        for group in groups.changed(in: packs) {
+            // The table first, as in `reconcile`.
+            let indexed = try queue.read { try ContentIndex.packs($0, in: group.byte) }
+            let present = try packs.list(group: group.name)
+            guard indexed.isSubset(of: present) else { return try reconcile(queue) }
+            unknown.formUnion(present.subtracting(indexed))
+            groups.note(group)
+        }
+        if !unknown.isEmpty { _ = try fill(queue, with: unknown, fromScratch: false) }
+        let seen = groups
+        compared.withLock { $0 = seen }
+        try reconcileInPlace(queue)
+    }
+
+    /// The packs in the index whose digests begin with `byte`.
+    private static func packs(_ db: Database, in byte: UInt8) throws -> Set<Digest> {
+        let statement = try db.cachedStatement(sql: "SELECT digest FROM packs WHERE digest BETWEEN ? AND ?")
+        // Longer than any digest, so that it is greater than all that begin with the byte.
+        let last = Data([byte] + [UInt8](repeating: 0xFF, count: 32))
+        return Set(try Row.fetchAll(statement, arguments: [Data([byte]), last]).map { ContentIndex.digest($0, 0) })
     }
 
     /// Indexes packs by their footers; with `fromScratch` all else about objects is forgotten.

@@ -15,7 +15,7 @@ extension ContentStore {
         try forgetAbsent(in: scan, inPacksAlone: !options.isInPlace)
         let session = try AddSession(index: index, packs: packs, isInPlace: options.isInPlace)
         let unknown = scan.unknown
-        try await scan.letAge(unknown)
+        try await scan.letAge(unknown, options.youngFiles)
         let total = unknown.reduce(0) { $0 + scan.entry($1).byteCount }
         let progress = ProgressCounter(options.progress, totalBytes: total, totalFiles: unknown.count)
         // A small addition ends up in one pack if one task does it.
@@ -125,9 +125,9 @@ extension ContentStore {
 
     /// What the file or folder at `path` is, storing nothing; files that have not changed are not read.
     package func identify(
-        path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil
+        path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, youngFiles: YoungFiles = .wait
     ) async throws -> ContentRoot {
-        try await identified(path, jobs: jobs, progress: progress).content
+        try await identified(path, jobs: jobs, progress: progress, youngFiles: youngFiles).content
     }
 
     /// The files below the folder at `path` as they are now; nil if it is a single file. Files that have not changed are not read.
@@ -146,14 +146,15 @@ extension ContentStore {
 
     /// The scan of `path` with all digests known, and saved in the stat cache.
     func identified(
-        _ path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, keepsSpecial: Bool = false
+        _ path: String, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, keepsSpecial: Bool = false,
+        youngFiles: YoungFiles = .wait
     ) async throws -> WorkspaceScan {
         let scan = try await WorkspaceScan.make(
             of: try workspaceRoot(path), index: index, jobs: max(1, jobs), keepsSpecial: keepsSpecial)
         let unknown = scan.unknown
         let total = unknown.reduce(0) { $0 + scan.entry($1).byteCount }
         let counter = ProgressCounter(progress, totalBytes: total, totalFiles: unknown.count)
-        try await scan.hashUnknown(jobs: max(1, jobs), progress: counter)
+        try await scan.hashUnknown(jobs: max(1, jobs), progress: counter, youngFiles: youngFiles)
         scan.summarize()
         let updates = scan.updates
         if !updates.isEmpty { try? index.record(packs: [], complete: [], folders: updates) }

@@ -22,7 +22,8 @@ extension ContentStore {
         let absolute = FileSystem.absolute(path)
         let scan =
             try FileStatus.of(absolute) == nil
-            ? nil : try await identified(path, jobs: options.jobs, keepsSpecial: true)
+            ? nil
+            : try await identified(path, jobs: options.jobs, keepsSpecial: true, youngFiles: options.youngFiles)
         var report = CheckoutReport()
         if let scan, scan.content.digest == root.digest, scan.content.kind == root.kind {
             report.unchangedFileCount = root.fileCount
@@ -44,7 +45,8 @@ extension ContentStore {
     /// Removes what checkouts that were killed have left behind.
     private func removeAbandoned(at path: String, _ scan: WorkspaceScan?) {
         let root = scan?.root.directory.path ?? FileSystem.parent(of: path)
-        if scan?.isFile ?? true { TemporaryFile.removeAbandoned(in: root) }
+        // Of a folder with thousands of files each may be checked out by itself.
+        if scan?.isFile ?? true { TemporaryFile.removeAbandonedOnce(in: root) }
         for folder in scan?.folders ?? [] {
             for name in folder.leftovers {
                 TemporaryFile.removeIfAbandoned(FileSystem.join(FileSystem.join(root, folder.path), name))
@@ -92,27 +94,35 @@ extension ContentStore {
             try await writer.run(writes.filter { !received.contains($0.path) })
         } catch {
             // The files that are there are right: let the next try know them.
-            try? await remember(writer.written, at: path, jobs: options.jobs)
+            try? await remember(writer.written, at: path, options)
             throw error
         }
         for path in plan.extra { try folder.remove(full(path)) }
         for path in plan.extraFolders { try folder.removeFolder(full(path)) }
-        try await remember(writer.written, at: path, jobs: options.jobs)
+        try await remember(writer.written, at: path, options)
     }
 
     /// Puts what was just written into the stat cache.
-    private func remember(_ written: WrittenFiles, at path: String, jobs: Int) async throws {
+    private func remember(_ written: WrittenFiles, at path: String, _ options: CheckoutOptions) async throws {
         guard try FileStatus.of(FileSystem.absolute(path)) != nil else { return }
-        try await StableRead.letAge(StableRead.now())
+        let jobs = max(1, options.jobs)
+        if options.youngFiles.waits(for: written.byteCount, fileCount: written.count) {
+            try await StableRead.letAge(StableRead.now())
+        }
         let scan = try await WorkspaceScan.make(
-            of: try workspaceRoot(path), index: index, jobs: max(1, jobs), keepsSpecial: true)
+            of: try workspaceRoot(path), index: index, jobs: jobs, keepsSpecial: true)
+        let now = StableRead.now()
         for place in scan.unknown {
             let folder = scan.folders[place.folder]
-            guard let digest = written.digest(of: folder.entries[place.entry]) else { continue }
-            folder.entries[place.entry].digest = digest
-            folder.entries[place.entry].isKnown = true
+            var entry = folder.entries[place.entry]
+            guard let digest = written.digest(of: entry) else { continue }
+            entry.digest = digest
+            entry.isKnown = true
+            entry.isRacy = StableRead.isRacy(changed: entry.changeNanoseconds, hashedFrom: now)
+            folder.entries[place.entry] = entry
         }
-        try await scan.hashUnknown(jobs: max(1, jobs), progress: ProgressCounter(nil, totalBytes: 0, totalFiles: 0))
+        try await scan.hashUnknown(
+            jobs: jobs, progress: ProgressCounter(nil, totalBytes: 0, totalFiles: 0), youngFiles: options.youngFiles)
         scan.summarize()
         try? index.record(packs: [], complete: [], folders: scan.updates)
     }

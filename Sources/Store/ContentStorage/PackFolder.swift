@@ -1,9 +1,13 @@
 internal import Basics
 internal import Glibc
+internal import Synchronization
 
 /// The packs on the disk: `<folder>/ab/<digest>.pack`.
 struct PackFolder: Sendable {
     let path: String
+
+    /// Groups whose entries this process has flushed; nobody removes a group.
+    private static let flushed = Mutex<Set<String>>([])
 
     func path(of pack: Digest) -> String {
         let hex = pack.hex
@@ -28,11 +32,20 @@ struct PackFolder: Sendable {
         guard FileSystem.isDirectory(path) else { return packs }
         let doomed = try doomed()
         for group in try FileSystem.list(path) where group.utf8.count == 2 {
-            for name in try FileSystem.list(FileSystem.join(path, group)) where name.hasSuffix(".pack") {
-                if let digest = Digest(name.dropLast(5)), !doomed.contains(digest) { packs.insert(digest) }
-            }
+            packs.formUnion(try list(group: group).subtracting(doomed))
         }
         return packs
+    }
+
+    /// The digests that name the packs in one of the folders `00` to `ff`, doomed ones too; none if the folder is gone.
+    func list(group: String) throws -> Set<Digest> {
+        let folder = FileSystem.join(path, group)
+        do {
+            return Set(
+                try FileSystem.list(folder).compactMap { $0.hasSuffix(".pack") ? Digest($0.dropLast(5)) : nil })
+        } catch let error as MLOpsError where error.kind == .notFound {
+            return []
+        }
     }
 
     /// Flushes the entries of packs that were found here: their writer may have died before it did, and whoever sees a pack
@@ -54,8 +67,11 @@ struct PackFolder: Sendable {
             try Failpoint.reach("pack.rename")
             try FileSystem.rename(temporary, to: destination)
             try FileSystem.synchronizeDirectory(group)
-            // The group may have been made by a process that died before it could flush this.
-            try FileSystem.synchronizeDirectory(path)
+            // The group may have been made by a process that died before it could flush this. Once it is, it is for good.
+            if !PackFolder.flushed.withLock({ $0.contains(group) }) {
+                try FileSystem.synchronizeDirectory(path)
+                PackFolder.flushed.withLock { _ = $0.insert(group) }
+            }
         } catch {
             unlink(temporary)
             throw error

@@ -24,6 +24,7 @@ package struct AddOptions: Sendable {
     package var isInPlace: Bool
     /// Report what became of each file.
     package var explains: Bool
+    package var youngFiles = YoungFiles.wait
     package var progress: ProgressHandler?
 
     package init(
@@ -88,6 +89,7 @@ package struct CheckoutOptions: Sendable {
     package var selection: PathSelection
     /// Has what the store lacks of large files.
     package var source: (any ChunkSource)?
+    package var youngFiles = YoungFiles.wait
 
     package init(
         force: Bool = false, jobs: Int = defaultJobs, progress: ProgressHandler? = nil, selection: PathSelection = .all,

@@ -14,7 +14,10 @@ enum StableRead {
 
     /// Git's racy rule: whether a file of this status, hashed from `start` on, could change without its status showing it.
     static func isRacy(_ status: FileStatus, hashedFrom start: Int64) -> Bool {
-        let changed = status.changeNanoseconds
+        isRacy(changed: status.changeNanoseconds, hashedFrom: start)
+    }
+
+    static func isRacy(changed: Int64, hashedFrom start: Int64) -> Bool {
         // A file system that keeps whole seconds needs as long.
         let tick = changed % 1_000_000_000 == 0 ? 2_000_000_000 : clockTick
         return changed > start - tick
@@ -47,12 +50,30 @@ enum StableRead {
     }
 }
 
+/// What to do about files so young that a later change could leave their status as it is.
+package enum YoungFiles: Sendable {
+    /// Wait until they are older: 20 ms at most.
+    case wait
+    /// Read them again when they are next looked at, where that takes no longer than waiting.
+    case readAgain
+
+    /// So many bytes, and files, are read in about the time that waiting takes.
+    private static let byteLimit: Int64 = 16 << 20
+    private static let fileLimit = 256
+
+    func waits(for byteCount: Int64, fileCount: Int) -> Bool {
+        self == .wait || byteCount > YoungFiles.byteLimit || fileCount > YoungFiles.fileLimit
+    }
+}
+
 extension WorkspaceScan {
     /// Opens a file for reading; never waits, should it have become a pipe.
     func open(_ place: Place) throws -> OpenFile { try root.open(path(place), flags: O_RDONLY | O_NONBLOCK) }
 
     /// Lets the youngest of the files age past the clock's tick.
-    func letAge(_ places: [Place]) async throws {
+    func letAge(_ places: [Place], _ youngFiles: YoungFiles) async throws {
+        let byteCount = places.reduce(0) { $0 + entry($1).byteCount }
+        guard youngFiles.waits(for: byteCount, fileCount: places.count) else { return }
         let now = StableRead.now()
         let recent = places.map { entry($0).changeNanoseconds }.filter { $0 <= now }.max()
         if let recent { try await StableRead.letAge(recent) }
@@ -83,9 +104,9 @@ extension WorkspaceScan {
     }
 
     /// Hashes the files whose digests are not known, and notes the digests.
-    func hashUnknown(jobs: Int, progress: ProgressCounter) async throws {
+    func hashUnknown(jobs: Int, progress: ProgressCounter, youngFiles: YoungFiles = .wait) async throws {
         let places = unknown
-        try await letAge(places)
+        try await letAge(places, youngFiles)
         let (small, large) = batches(places)
         // Alternating keeps the long ones from ending up last.
         let work = large.map { [$0] } + small

@@ -74,6 +74,25 @@ struct CheckTests {
         #expect(all.contains { $0 == "while it and `b` ran, `shared.txt` was written, which no `outs` name" })
     }
 
+    @Test func namesThatComeAndGoInAFolderOfOutputsAreTold() async throws {
+        let bench = try Bench(
+            """
+            version: 1
+            name: p
+            stages:
+              a: { run: "echo > out/a; echo > out/x; echo > out/y", outs: [out/a] }
+              b: { run: "rm out/x out/y; echo > out/b", needs: [a], outs: [out/b] }
+              c: { run: "echo > out/x; echo > out/c; mv out/a out/z; cp out/z out/a", needs: [b], outs: [out/c] }
+            """)
+        let report = try await bench.run { $0.jobs = 1 }
+        #expect(
+            report.stages.map(\.warnings) == [
+                ["wrote `out/x` and `out/y`, which its `outs` do not name"],
+                ["removed `out/x` and `out/y`, which its `outs` do not name"],
+                ["wrote `out/x` and `out/z`, which its `outs` do not name"],
+            ])
+    }
+
     @Test func theReportSaysWhatWasChecked() async throws {
         let report = try await bench("echo > build/a.txt").run()
         #expect(report.stages[0].checks == ["reads": "unchecked", "writes": "compared"])

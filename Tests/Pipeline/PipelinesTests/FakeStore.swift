@@ -10,6 +10,7 @@ final class FakeStore: StageStore {
     private let folder: String
     private let artifacts = Mutex<[String: String]>([:])
     let restored = Mutex<[String]>([])
+    let identified = Mutex<[String]>([])
 
     init(root: String) throws {
         self.root = root
@@ -46,7 +47,10 @@ final class FakeStore: StageStore {
         return (output, Dictionary(files.map { ($0.name, $0.bytes) }, uniquingKeysWith: { $1 }))
     }
 
-    func identify(path: String) async throws -> StoredOutput? { try output(path)?.0 }
+    func identify(path: String) async throws -> StoredOutput? {
+        identified.withLock { $0.append(path) }
+        return try output(path)?.0
+    }
 
     func keep(path: String) async throws -> StoredOutput {
         guard let (output, files) = try output(path) else { throw MLOpsError(.notFound, "nothing at \(path)") }

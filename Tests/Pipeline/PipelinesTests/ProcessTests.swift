@@ -107,6 +107,21 @@ struct ProcessTests {
         #expect(sleeperCount() == 0)
     }
 
+    @Test(arguments: [
+        "while :; do setsid sleep MARK & sleep 0.01; done",
+        "setsid sh -c 'while :; do sleep MARK; done' & (setsid sh -c 'trap \"\" TERM; while :; do sleep MARK; done' &) ; wait",
+    ])
+    func whatKeepsStartingProcessesIsEndedWithAllOfThem(_ line: String) async throws {
+        let ending = try await process(line.replacing("MARK", with: mark), timeout: .milliseconds(300)).run(
+            log: folder("log")
+        ) { _ in }
+        #expect(ending.stop == .timeout)
+        #expect(sleeperCount() == 0)
+        // Nothing that was overlooked starts another one.
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(sleeperCount() == 0)
+    }
+
     @Test func floodsOfOutputFillNeitherMemoryNorDisk() async throws {
         // 1 GB without a newline, then 4 MB in lines; a NUL is shown as six characters.
         let count = Mutex((lines: 0, longest: 0))

@@ -134,6 +134,26 @@ struct RunnerTests {
         #expect(Bench.states(try await bench.run()) == ["a: succeeded", "b: succeeded", "c: succeeded"])
     }
 
+    @Test func whatIsKnownOfAFileIsKnownToTheNextRun() async throws {
+        let folder = try TemporaryFolder()
+        let store = try FakeStore(root: folder.path)
+        func stamped() -> StampedStore {
+            // Files of the last two seconds are not remembered.
+            StampedStore(store, workspace: folder(".mlops"), root: folder.path) {
+                Timestamp(milliseconds: Timestamp.now.milliseconds + 10_000)
+            }
+        }
+        try folder.write("a b.txt", "1")
+        for _ in 0..<3 {
+            let run = stamped()
+            #expect(try await run.identify(path: "a b.txt")?.digest == Digest.of("1"))
+            run.save()
+        }
+        #expect(store.identified.withLock { $0 } == ["a b.txt"])
+        try folder.write("a b.txt", "22")
+        #expect(try await stamped().identify(path: "a b.txt")?.digest == Digest.of("22"))
+    }
+
     @Test func forcedStagesRunAlthoughNothingChanged() async throws {
         let bench = try bench()
         try await bench.run()

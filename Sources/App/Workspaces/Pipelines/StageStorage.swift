@@ -10,7 +10,7 @@ struct StageStorage: StageStore {
     func identify(path: String) async throws -> StoredOutput? {
         let absolute = workspace.absolute(path)
         guard FileSystem.exists(absolute) else { return nil }
-        return StoredOutput(try await workspace.store.identify(path: absolute), path: path)
+        return StoredOutput(try await workspace.store.identify(path: absolute, youngFiles: .readAgain), path: path)
     }
 
     func listing(path: String) async throws -> [String: Digest]? {
@@ -19,7 +19,10 @@ struct StageStorage: StageStore {
     }
 
     func keep(path: String) async throws -> StoredOutput {
-        let report = try await workspace.store.add(path: workspace.absolute(path), options: AddOptions())
+        var options = AddOptions()
+        // A chain of quick stages would wait 20 ms for each.
+        options.youngFiles = .readAgain
+        let report = try await workspace.store.add(path: workspace.absolute(path), options: options)
         return StoredOutput(report.root, path: path)
     }
 
@@ -27,7 +30,9 @@ struct StageStorage: StageStore {
         let absolute = workspace.absolute(path)
         try FileSystem.createDirectories(FileSystem.parent(of: absolute))
         // An output belongs to its stage: what lies there was made by an earlier run and may be replaced.
-        _ = try await workspace.store.checkout(ContentRoot(output), to: absolute, options: CheckoutOptions(force: true))
+        var options = CheckoutOptions(force: true)
+        options.youngFiles = .readAgain
+        _ = try await workspace.store.checkout(ContentRoot(output), to: absolute, options: options)
     }
 
     func has(_ output: StoredOutput) async throws -> Bool { try workspace.store.contains(ContentRoot(output)) }

@@ -19,11 +19,15 @@ final class StampedStore: StageStore {
     private let store: any StageStore
     private let root: String
     private let path: String
+    private let now: @Sendable () -> Timestamp
     private let state = Mutex(State())
 
-    init(_ store: any StageStore, workspace: String, root: String) {
+    init(
+        _ store: any StageStore, workspace: String, root: String, now: @escaping @Sendable () -> Timestamp = { .now }
+    ) {
         self.store = store
         self.root = root
+        self.now = now
         path = FileSystem.join(workspace, "cache/stamps")
     }
 
@@ -46,7 +50,7 @@ final class StampedStore: StageStore {
 
     private func learn(_ path: String, _ stamp: FileStamp, _ digest: Digest) {
         // A file of the last two seconds may change again within the same tick of its clock.
-        guard Timestamp.now.milliseconds - stamp.changed / 1_000_000 > 2000 else { return }
+        guard now().milliseconds - stamp.changed / 1_000_000 > 2000 else { return }
         state.withLock { state in
             state.known?[path] = Known(stamp: stamp, digest: digest)
             state.isChanged = true
@@ -107,7 +111,8 @@ extension FixedWidthInteger {
     /// The number that digits, and a sign, of ASCII say.
     fileprivate init?(ascii text: ArraySlice<UInt8>) {
         let digits = text.first == 0x2D ? text.dropFirst() : text
-        guard !digits.isEmpty, digits.count < 19, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        // Nanoseconds since 1970 have 19 digits, and fit until 2262; a number that does not fit is no stamp of any file.
+        guard !digits.isEmpty, digits.count <= 19, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         let value = digits.reduce(0) { $0 &* 10 &+ Self($1 &- 0x30) }
         self = digits.count == text.count ? value : 0 &- value
     }

@@ -1,4 +1,6 @@
 internal import Basics
+internal import CSystem
+internal import Glibc
 internal import Synchronization
 
 /// Finds what stages write besides their outputs, by comparing the repository's tree before and after each.
@@ -89,63 +91,89 @@ final class TreeWatch: Sendable {
         guard state.count <= TreeWatch.limit else { return }
         let path = folder.isEmpty ? root : FileSystem.join(root, folder)
         guard let status = try? FileStatus.of(path), status.kind == .directory else { return }
-        var record = state.folders[folder] ?? WatchedFolder()
+        // Taken out while it is worked on, as changing a second reference to it would copy all names.
+        var record = state.folders.removeValue(forKey: folder) ?? WatchedFolder()
         let stamp = FileStamp(status)
         let now = Timestamp.now.milliseconds * 1_000_000
         if record.stamp != stamp {
             list(folder, path, &record, &state, &changes)
             // A folder that changed just now may change again within the same tick of its clock.
             record.stamp = now - stamp.changed > TreeWatch.tick ? stamp : nil
-            state.folders[folder] = record
         }
-        var isChanged = false
-        for (name, known) in record.files {
-            guard let status = try? FileStatus.of(FileSystem.join(path, name)) else { continue }
-            let stamp = FileStamp(status)
-            guard stamp != known else { continue }
+        for (name, stamp) in TreeWatch.changed(record.files, in: path) {
             record.files[name] = stamp
-            isChanged = true
-            changes.append((folder.isEmpty ? name : folder + "/" + name, .changed))
+            changes.append((TreeWatch.below(folder, name), .changed))
         }
-        if isChanged { state.folders[folder] = record }
-        for name in record.folders { visit(folder.isEmpty ? name : folder + "/" + name, &state, isFirst, &changes) }
+        let folders = record.folders
+        state.folders[folder] = record
+        for name in folders { visit(TreeWatch.below(folder, name), &state, isFirst, &changes) }
+    }
+
+    /// The files that are not as they were. They are looked at from their open folder, which spares the walk to it for each.
+    private static func changed(_ files: [String: FileStamp], in folder: String) -> [(String, FileStamp)] {
+        if files.isEmpty { return [] }
+        let descriptor = mlops_open(folder, O_RDONLY | O_DIRECTORY, 0)
+        guard descriptor >= 0 else { return [] }
+        let directory = OpenFile(descriptor: descriptor, path: folder)
+        return files.compactMap { name, known in
+            guard let status = try? FileStatus.of(name, in: directory.descriptor) else { return nil }
+            let stamp = FileStamp(status)
+            return stamp == known ? nil : (name, stamp)
+        }
+    }
+
+    private static func below(_ folder: String, _ name: String) -> String {
+        folder.isEmpty ? name : folder + "/" + name
     }
 
     /// Brings `record` up to the names in the folder.
+    ///
+    /// - Complexity: no text is made for a name that is known: a folder of outputs may hold thousands, and gets one a stage.
     private func list(
         _ folder: String, _ path: String, _ record: inout WatchedFolder, _ state: inout State,
         _ changes: inout [(String, Change.Kind)]
     ) {
-        guard let names = try? FileSystem.list(path) else { return }
-        let known = Set(record.folders)
-        var found: Set<String> = []
-        for name in names {
-            if record.skipped.contains(name) { continue }
-            if record.files[name] != nil || known.contains(name) {
-                found.insert(name)
-                continue
+        var missingCount = record.nameCount
+        var unknown: [String] = []
+        do {
+            try FileSystem.forEachName(in: path) { name in
+                if record.knows(name) {
+                    missingCount -= 1
+                } else {
+                    unknown.append(String(decoding: name, as: UTF8.self))
+                }
             }
+        } catch {
+            return
+        }
+        for name in unknown {
             guard let status = try? FileStatus.of(FileSystem.join(path, name)) else { continue }
-            let below = folder.isEmpty ? name : folder + "/" + name
-            let isFolder = status.kind == .directory
-            guard rules.watches(below, name: name, isFolder: isFolder, in: folder) else {
-                record.skipped.insert(name)
-                continue
-            }
-            found.insert(name)
-            state.count += 1
-            if isFolder {
-                record.folders.append(name)
-            } else {
-                record.files[name] = FileStamp(status)
-                changes.append((below, .created))
-            }
+            take(name, status, in: folder, &record, &state, &changes)
         }
-        for name in record.files.keys where !found.contains(name) {
-            record.files[name] = nil
+        guard missingCount > 0, let names = try? FileSystem.list(path) else { return }
+        for (name, isFile) in record.forget(allBut: Set(names)) {
+            guard isFile else { continue }
             state.count -= 1
-            changes.append((folder.isEmpty ? name : folder + "/" + name, .removed))
+            changes.append((TreeWatch.below(folder, name), .removed))
         }
-        record.folders.removeAll { !found.contains($0) }
+    }
+
+    private func take(
+        _ name: String, _ status: FileStatus, in folder: String, _ record: inout WatchedFolder,
+        _ state: inout State, _ changes: inout [(String, Change.Kind)]
+    ) {
+        let below = TreeWatch.below(folder, name)
+        let isFolder = status.kind == .directory
+        guard rules.watches(below, name: name, isFolder: isFolder, in: folder) else {
+            record.skip(name)
+            return
+        }
+        state.count += 1
+        if isFolder {
+            record.add(folder: name)
+        } else {
+            record.add(file: name, FileStamp(status))
+            changes.append((below, .created))
+        }
     }
 }

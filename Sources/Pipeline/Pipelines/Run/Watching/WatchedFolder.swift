@@ -27,9 +27,53 @@ struct WatchedFolder: Sendable {
     /// Of the folder itself: the same stamp means the same names.
     var stamp: FileStamp?
     var files: [String: FileStamp] = [:]
-    var folders: [String] = []
+    private(set) var folders: [String] = []
     /// Names that are watched nowhere, such as declared outputs: their content is of no interest.
-    var skipped: Set<String> = []
+    private var skipped: Set<String> = []
+    /// Of all names above.
+    private var hashes: Set<UInt64> = []
+
+    /// How many names are known.
+    var nameCount: Int { files.count + folders.count + skipped.count }
+
+    /// Whether a name, as the file system has it, is one of those.
+    func knows(_ name: UnsafeRawBufferPointer) -> Bool { hashes.contains(WatchedFolder.hash(name)) }
+
+    mutating func add(file name: String, _ stamp: FileStamp) {
+        files[name] = stamp
+        hashes.insert(WatchedFolder.hash(name))
+    }
+
+    mutating func add(folder name: String) {
+        folders.append(name)
+        hashes.insert(WatchedFolder.hash(name))
+    }
+
+    mutating func skip(_ name: String) {
+        skipped.insert(name)
+        hashes.insert(WatchedFolder.hash(name))
+    }
+
+    /// Forgets the names that are not in `names`; those that were watched, and whether they were files.
+    mutating func forget(allBut names: Set<String>) -> [(name: String, isFile: Bool)] {
+        let goneFiles = files.keys.filter { !names.contains($0) }
+        let goneFolders = folders.filter { !names.contains($0) }
+        for name in goneFiles { files[name] = nil }
+        folders.removeAll { !names.contains($0) }
+        skipped.formIntersection(names)
+        hashes = Set((files.keys + folders + skipped).map { WatchedFolder.hash($0) })
+        return goneFiles.map { ($0, true) } + goneFolders.map { ($0, false) }
+    }
+
+    private static func hash(_ name: String) -> UInt64 {
+        var name = name
+        return name.withUTF8 { hash(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// FNV-1a, 64 bits: two names of one folder that share it would take some billions of files.
+    private static func hash(_ name: UnsafeRawBufferPointer) -> UInt64 {
+        name.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
 }
 
 /// What of the repository is watched.
