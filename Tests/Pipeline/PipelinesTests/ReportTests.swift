@@ -77,6 +77,34 @@ import Testing
         try compare(report.codeQuality().prettyText, with: "gl-code-quality-report.json")
     }
 
+    /// What GitLab documents of a code quality report.
+    @Test func whatGitLabAsksOfCodeQualityHolds() throws {
+        let long = JSONValue.string(String(repeating: "é\n", count: 5000))
+        var stages = try ReportTests.hostileRun().stages.map(\.json)
+        stages.append(ReportTests.stage("wide", "failed", ["error": ["message": long], "warnings": [long, "other"]]))
+        stages.append(
+            ReportTests.stage("stopped", "interrupted", ["location": ["path": "pipelines/x.yaml", "line": 12]]))
+        let report = GitLabReport(run: try ReportTests.run(stages)).codeQuality()
+        let bytes = Array(report.prettyText.utf8)
+        #expect(bytes.first == UInt8(ascii: "["), "one list, without a byte order mark")
+        let issues = try #require(try JSONValue(parsing: bytes, source: "report").array)
+        #expect(issues.count == 6)
+        var fingerprints: Set<String> = []
+        for issue in issues {
+            for key in ["description", "check_name", "fingerprint", "severity"] {
+                #expect(issue[key]?.string?.isEmpty == false, "\(key) of \(issue)")
+            }
+            #expect(["info", "minor", "major", "critical", "blocker"].contains(issue["severity"]?.string))
+            let path = try #require(issue["location"]?["path"]?.string)
+            #expect(!path.isEmpty && !path.hasPrefix("/") && !path.hasPrefix("./"), "below the repository: \(path)")
+            #expect(issue["location"]?["lines"]?["begin"]?.integer ?? 0 >= 1)
+            fingerprints.insert(issue["fingerprint"]?.string ?? "")
+        }
+        #expect(fingerprints.count == issues.count, "each issue has one of its own")
+        #expect(issues.last?["location"]?["lines"]?["begin"] == 12)
+        #expect(GitLabReport(run: try ReportTests.run([])).codeQuality() == [])
+    }
+
     @Test func githubIsAsTheSnapshotHasIt() throws {
         let base = try ReportTests.run([ReportTests.stage("test", "succeeded", ["metrics": ["accuracy": 0.85]])])
         let report = GitHubReport(run: try ReportTests.hostileRun(), baseline: base)

@@ -13,6 +13,22 @@ import Testing
         return try bench.load()
     }
 
+    @Test(arguments: ["models", "models/"]) func aFolderThatIsAParameterMayEndInASlash(_ folder: String) throws {
+        let stage = """
+              a:
+                run: x
+                deps: ["${params.folder}/x"]
+                outs: ["${params.folder}/a", { path: "${params.folder}//b/", cache: false }]
+
+            """
+        let pipeline = try load(stage, params: "folder: \(folder)\n")
+        #expect(pipeline.stages[0].deps.map(\.path) == ["models/x"])
+        #expect(pipeline.stages[0].outs.map(\.path) == ["models/a", "models/b"])
+        for outside in ["/models", "..", "a/../.."] {
+            #expect(throws: MLOpsError.self, "\(outside)") { try load(stage, params: "folder: \(outside)\n") }
+        }
+    }
+
     // MARK: Variants
 
     @Test func aMatrixMakesAStageOfEachCombinationWithItsTypes() throws {

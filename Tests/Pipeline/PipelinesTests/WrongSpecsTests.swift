@@ -242,6 +242,15 @@ struct WrongSpecsTests {
         }
     }
 
+    @Test func ofThousandsOfUnknownKeysAHundredAreNamed() throws {
+        let keys = (0..<3000).map { "key\($0): 1\n" }.joined()
+        let bench = try Bench("version: 1\nname: p\nstages: { a: { run: x } }\n" + keys)
+        let errors = try Pipeline.lint(bench.source())
+        #expect(errors.count == 101)
+        #expect(errors.first?.description == "pipeline.yaml:4:1: unknown key `key0` in a pipeline")
+        #expect(errors.last?.description == "pipeline.yaml:104:1: 2900 more unknown keys in a pipeline")
+    }
+
     @Test func aMissingPipelineIsTold() throws {
         let bench = try Bench()
         #expect {

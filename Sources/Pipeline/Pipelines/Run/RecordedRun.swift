@@ -25,11 +25,9 @@ package struct RecordedRun: Sendable {
 
         package var error: String? { json["error"]?["message"]?.string }
         package var hint: String? { json["error"]?["hint"]?.string }
+        /// Where what is wrong lies: the error's own place, else that of the stage in its file.
         package var location: SourceLocation? {
-            guard let place = json["error"]?["location"], let path = place["path"]?.string,
-                let line = place["line"]?.integer
-            else { return nil }
-            return SourceLocation(path: path, line: line, column: place["column"]?.integer)
+            json["error"]?["location"].flatMap(SourceLocation.init) ?? json["location"].flatMap(SourceLocation.init)
         }
 
         /// What a gate said of each of its rules.

@@ -67,6 +67,8 @@ package struct StageReport: Sendable {
     /// Things to know that are no failure.
     package var warnings: [String] = []
     package var error: MLOpsError?
+    /// Where the stage stands in its file; told with what is wrong, for reports that point at a line.
+    package var location: SourceLocation?
 
     package init(name: String, state: StageState) {
         self.name = name
@@ -98,6 +100,7 @@ package struct StageReport: Sendable {
         members["log"] = log.map(JSONValue.string)
         if !warnings.isEmpty { members["warnings"] = .array(warnings.map(JSONValue.string)) }
         members["error"] = error.map { StepFailure($0).json }
+        if error != nil || !warnings.isEmpty { members["location"] = location?.json }
         return .object(members)
     }
 

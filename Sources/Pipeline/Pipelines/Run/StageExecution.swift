@@ -36,6 +36,7 @@ struct StageExecution: Sendable {
         report.reasons = needed.reasons
         report.fingerprint = needed.fingerprint
         report.started = .now
+        report.location = stage.location
         report.log = "\(FileSystem.join(RunRecord.folder(runID), stage.name)).log"
         do {
             try await run(&report)

@@ -48,6 +48,7 @@ struct StageWork: Sendable {
             var report = StageReport(name: stage.name, state: .failed)
             let known = StepFailure(error).error
             report.started = .now
+            report.location = stage.location
             report.error = known
             if known.kind == .interrupted { report.state = .interrupted }
             return Ended(index: index, report: report, isExecuted: false)

@@ -28,13 +28,11 @@ struct Diagnostics {
     var inOrder: [MLOpsError] {
         var files: [String: Int] = [:]
         for error in errors { if let path = error.location?.path, files[path] == nil { files[path] = files.count } }
-        func key(_ error: MLOpsError) -> [Int] {
-            guard let location = error.location else { return [-1] }
-            return [files[location.path] ?? 0, location.line, location.column ?? 0]
+        let keys = errors.enumerated().map { number, error in
+            guard let location = error.location else { return (-1, 0, 0, number) }
+            return (files[location.path] ?? 0, location.line, location.column ?? 0, number)
         }
-        return errors.enumerated().sorted { left, right in
-            (key(left.element) + [left.offset]).lexicographicallyPrecedes(key(right.element) + [right.offset])
-        }.map(\.element)
+        return keys.sorted(by: <).map { errors[$0.3] }
     }
 
     /// - Throws: the first error of `inOrder`; its hint tells of the others.

@@ -167,7 +167,10 @@ struct StageBuilder {
         var paths: [StagePath] = []
         var seen: Set<String> = []
         for node in nodes {
-            let path = diagnostics.attempt(at: node.location) { try read(interpolation.resolve(node, used: &used)) }
+            let path = diagnostics.attempt(at: node.location) {
+                let resolved = try interpolation.resolve(node, used: &used)
+                return try read(node.hasReference ? resolved.withSingleSlashes : resolved)
+            }
             guard let path else { continue }
             if seen.insert(path.path).inserted {
                 paths.append(path)

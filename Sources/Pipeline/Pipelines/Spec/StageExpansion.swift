@@ -98,10 +98,12 @@ struct StageExpansion {
         let variants: [Variant]
         switch list.content {
         case .list(let items):
+            try checkCount(items.count, at: node.location)
             variants = items.enumerated().map { index, item in
                 Variant(suffix: StageExpansion.label(item, index), locals: StageLocals(item: item))
             }
         case .map(let entries):
+            try checkCount(entries.count, at: node.location)
             variants = entries.map { entry in
                 let key = YAMLNode(.string(entry.key), at: entry.keyLocation, text: entry.key)
                 return Variant(
@@ -114,8 +116,12 @@ struct StageExpansion {
                 .usage, "the `foreach` of stage `\(stage)` is empty, so it stands for no stage",
                 hint: "give it an item; `if: false` leaves a stage out", at: node.location)
         }
-        guard variants.count <= StageExpansion.stageLimit else { throw tooMany(variants.count, at: node.location) }
         return variants
+    }
+
+    /// - Throws: if so many variants alone are too many, before they are made.
+    private func checkCount(_ count: Int, at location: SourceLocation) throws {
+        if count > StageExpansion.stageLimit { throw tooMany(count, at: location) }
     }
 
     // MARK: matrix

@@ -172,3 +172,34 @@ enum StageSettingsReader {
         try RelativePath(text.count > 1 && text.hasSuffix("/") ? String(text.dropLast()) : text).description
     }
 }
+
+extension YAMLNode {
+    /// Whether `${` stands in it.
+    var hasReference: Bool {
+        switch content {
+        case .string(let text): text.contains("${")
+        case .list(let items): items.contains(where: \.hasReference)
+        case .map(let entries): entries.contains { $0.value.hasReference }
+        default: false
+        }
+    }
+
+    /// Paths with each run of slashes as one: `${params.folder}/a` is meant to work, too, where the folder is `models/`.
+    var withSingleSlashes: YAMLNode {
+        var node = self
+        switch content {
+        case .string(let text) where text.contains("//") && !text.hasPrefix("/"):
+            let isFolder = text.hasSuffix("/")
+            node.content = .string(text.split(separator: "/").joined(separator: "/") + (isFolder ? "/" : ""))
+        case .map(let entries):
+            node.content = .map(
+                entries.map { entry in
+                    var entry = entry
+                    entry.value = entry.value.withSingleSlashes
+                    return entry
+                })
+        default: break
+        }
+        return node
+    }
+}

@@ -117,17 +117,13 @@ struct StepFailure {
 
     init(_ json: JSONValue) {
         let kind = json["kind"]?.string.flatMap(MLOpsError.Kind.init) ?? .failed
-        var location: SourceLocation?
-        if let place = json["location"], let path = place["path"]?.string, let line = place["line"]?.integer {
-            location = SourceLocation(path: path, line: line, column: place["column"]?.integer)
-        }
         var cause: MLOpsError?
         for text in (json["causes"]?.array ?? []).reversed() {
             cause = MLOpsError(.failed, text.string ?? "", cause: cause)
         }
         error = MLOpsError(
             kind, json["message"]?.string ?? "the step failed without a message", hint: json["hint"]?.string,
-            at: location, cause: cause)
+            at: json["location"].flatMap(SourceLocation.init), cause: cause)
     }
 
     var json: JSONValue {
@@ -135,12 +131,7 @@ struct StepFailure {
             "kind": .string(error.kind.rawValue), "message": .string(error.message),
             "hint": error.hint.map(JSONValue.string) ?? .null,
         ]
-        if let location = error.location {
-            members["location"] = [
-                "path": .string(location.path), "line": .int(Int64(location.line)),
-                "column": location.column.map { .int(Int64($0)) } ?? .null,
-            ]
-        }
+        members["location"] = error.location?.json
         var causes: [JSONValue] = []
         var below = error.cause
         while let current = below {
@@ -149,5 +140,21 @@ struct StepFailure {
         }
         members["causes"] = .array(causes)
         return .object(members)
+    }
+}
+
+extension SourceLocation {
+    /// `{path, line, column}`; the column is null where it is not known.
+    var json: JSONValue {
+        [
+            "path": .string(path), "line": .int(Int64(line)),
+            "column": column.map { .int(Int64($0)) } ?? .null,
+        ]
+    }
+
+    /// nil for what is no place.
+    init?(_ json: JSONValue) {
+        guard let path = json["path"]?.string, let line = json["line"]?.integer else { return nil }
+        self.init(path: path, line: line, column: json["column"]?.integer)
     }
 }

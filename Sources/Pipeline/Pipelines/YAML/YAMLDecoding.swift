@@ -94,15 +94,28 @@ package struct YAMLMap: Sendable {
     package func strings(_ key: String) throws -> [String]? { try value(key)?.strings() }
     package func map(_ key: String) throws -> YAMLMap? { try value(key)?.map() }
 
+    /// So many unknown keys of one map are named; a map of thousands is no slip of the pen.
+    private static let unknownKeyLimit = 100
+
     /// The errors of the keys that are not `allowed`, each with the nearest that is.
     package func unknownKeys(_ allowed: [String], of what: String) -> [MLOpsError] {
-        entries.filter { !allowed.contains($0.key) }.map { entry in
-            let near = nearestName(to: entry.key, among: allowed)
-            let all = "the keys of \(what) are \(allowed.map { "`\($0)`" }.joined(separator: ", "))"
+        let unknown = entries.filter { !allowed.contains($0.key) }
+        if unknown.isEmpty { return [] }
+        let all = "the keys of \(what) are \(allowed.map { "`\($0)`" }.joined(separator: ", "))"
+        var errors = unknown.prefix(YAMLMap.unknownKeyLimit).map { entry in
+            // Comparing takes the product of the lengths, and nobody means a short key by a very long one.
+            let near = entry.key.utf8.count <= 256 ? nearestName(to: entry.key, among: allowed) : nil
             return MLOpsError(
                 .usage, "unknown key `\(printable(shortened(entry.key)))` in \(what)",
                 hint: near.map { "did you mean `\($0)`?" } ?? all, at: entry.keyLocation)
         }
+        if unknown.count > YAMLMap.unknownKeyLimit {
+            errors.append(
+                MLOpsError(
+                    .usage, "\(unknown.count - YAMLMap.unknownKeyLimit) more unknown keys in \(what)", hint: all,
+                    at: unknown[YAMLMap.unknownKeyLimit].keyLocation))
+        }
+        return errors
     }
 
     /// - Throws: the first of `unknownKeys`.
