@@ -69,8 +69,9 @@ import Testing
                 needs: [gate]
                 outs: [promoted]
             """)
-        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml", "--report", "github,json=run.json")
         #expect(result.exitCode == 4, "\(result.all)")
+        #expect(result.output.contains("::error file=pipelines/p.yaml,line=7,"), "the gate's own line: \(result.all)")
         #expect(result.error.contains("test.accuracy") && result.error.contains("0.8") && result.error.contains("0.99"))
         #expect(!FileSystem.exists(project.folder("promoted")))
         let report = try JSONValue(parsing: try project.folder.read("gate.json"), source: "gate.json")
@@ -111,29 +112,52 @@ import Testing
                 outs: [never]
             """)
         let process = try Program.start(["pipeline", "run", "pipelines/p.yaml"], in: project.path)
-        try wait("the stage starts") { try processes(naming: marker).count >= 2 }
+        try Program.wait("the stage starts") { try Program.processes(naming: marker).count >= 2 }
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
         #expect(process.terminationStatus == (signal == SIGKILL ? SIGKILL : 128 + signal))
-        try wait("nothing is left") { try processes(naming: marker).isEmpty }
+        try Program.wait("nothing is left") { try Program.processes(naming: marker).isEmpty }
         let run = try #require(try FileSystem.list(project.folder(".mlops/runs")).first)
         let record = try JSONValue(
             parsing: try project.folder.read(".mlops/runs/\(run)/run.json"), source: "run.json")
         #expect(record["outcome"] == (signal == SIGKILL ? nil : "interrupted"))
     }
 
-    /// The processes with `word` among their arguments.
-    private func processes(naming word: String) throws -> [String] {
-        try FileSystem.list("/proc").filter { Int($0) != nil }.filter { id in
-            (try? FileSystem.readText("/proc/\(id)/cmdline"))?.contains("\0\(word)") == true
-        }
-    }
-
-    private func wait(_ what: String, until isSo: () throws -> Bool) throws {
-        for _ in 0..<200 {
-            if try isSo() { return }
-            usleep(50_000)
-        }
-        throw MLOpsError(.failed, "waited in vain until \(what)")
+    /// Ctrl-C in a terminal goes to every process of the group.
+    @Test func afterCtrlCTheNextRunGoesOn() throws {
+        let marker = "86398.\(Int.random(in: 100_000...999_999))"
+        let project = try project(
+            """
+            version: 1
+            name: long
+            stages:
+              first:
+                run: echo 1 > one.txt; echo ran >> first.log
+                outs: [one.txt]
+              second:
+                run: "[ -e go ] || { setsid sleep \(marker) & sleep \(marker); }; cat one.txt > two.txt"
+                deps: [one.txt]
+                outs: [two.txt]
+              third:
+                run: cat two.txt > three.txt
+                deps: [two.txt]
+                outs: [three.txt]
+            """)
+        let process = try Program.start(["pipeline", "run", "pipelines/p.yaml"], in: project.path)
+        try Program.wait("the second stage starts") { try Program.processes(naming: marker).count >= 2 }
+        kill(-process.processIdentifier, SIGINT)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130)
+        try Program.wait("nothing is left") { try Program.processes(naming: marker).isEmpty }
+        let record = try project.mlops("run", "show", "latest", "--json").json()
+        #expect(record["outcome"] == "interrupted" && record["exitCode"] == 130, "\(record)")
+        let states = (record["stages"]?.array ?? []).compactMap { $0["state"]?.string }
+        #expect(states == ["succeeded", "interrupted", "skipped"], "\(states)")
+        #expect(!FileSystem.exists(project.folder("two.txt")))
+        try project.folder.write("go", "")
+        let next = try project.mlops("pipeline", "run", "pipelines/p.yaml")
+        #expect(next.exitCode == 0 && next.output.contains("2 ran, 1 cached"), "\(next.all)")
+        #expect(try FileSystem.readText(project.folder("first.log")) == "ran\n")
+        #expect(try FileSystem.readText(project.folder("three.txt")) == "1\n")
     }
 }

@@ -40,6 +40,22 @@ enum Program {
         try run(try path, arguments, in: folder, environment: environment)
     }
 
+    /// The processes with `word` among their arguments.
+    static func processes(naming word: String) throws -> [String] {
+        try FileSystem.list("/proc").filter { Int($0) != nil }.filter { id in
+            (try? FileSystem.readText("/proc/\(id)/cmdline"))?.contains("\0\(word)") == true
+        }
+    }
+
+    /// Looks again and again for up to 10 seconds.
+    static func wait(_ what: String, until isSo: () throws -> Bool) throws {
+        for _ in 0..<200 {
+            if try isSo() { return }
+            usleep(50_000)
+        }
+        throw MLOpsError(.failed, "waited in vain until \(what)")
+    }
+
     /// Starts `mlops` and returns while it runs; what it prints is dropped.
     static func start(_ arguments: [String], in folder: String) throws -> Process {
         let process = Process()

@@ -19,55 +19,68 @@ extension Workspace {
     package func pushRunCache(
         remoteName: String?, options: TransferOptions = TransferOptions()
     ) async throws -> RunCacheReport {
-        let lease = try await store.lease()
-        defer { withExtendedLifetime(lease) {} }
-        let remote = try open(self.remote(named: remoteName), options: options)
-        let shared = SharedStageCache(workspace: folder)
-        let known = try await bundles(on: remote, shared).flatMap(\.entries).map(\.fingerprint)
-        let entries = try shared.entries(without: Set(known)).filter { entry in
-            try entry.outputs.allSatisfy { try store.contains(ContentRoot($0)) }
+        try await shareRunCache(remoteName, options) { remote, shared, known in
+            let entries = try shared.entries(without: Set(known.map(\.fingerprint))).filter { entry in
+                try entry.outputs.allSatisfy { try store.contains(ContentRoot($0)) }
+            }
+            // The content goes first: an entry that is there must never name content that is not.
+            return try await moved(entries, of: remote, options, { try await $0.push($1) }) {
+                for start in stride(from: 0, to: entries.count, by: SharedStageCache.bundleLimit) {
+                    let bytes = shared.bundle(Array(entries[start...].prefix(SharedStageCache.bundleLimit)))
+                    try await remote.put(bytes, at: "\(Workspace.stages)/\(Digest.of(bytes).hex).ndjson")
+                }
+            }
         }
-        guard !entries.isEmpty else { return RunCacheReport(entryCount: 0, transfer: TransferReport()) }
-        // The content goes first: an entry that is there must never name content that is not.
-        let roots = Set(entries.flatMap(\.outputs).map(ContentRoot.init))
-        let transfer = try await Transfer(store: store, remote: remote, options: options).push(Array(roots))
-        for start in stride(from: 0, to: entries.count, by: SharedStageCache.bundleLimit) {
-            let bytes = shared.bundle(Array(entries[start..<min(start + SharedStageCache.bundleLimit, entries.count)]))
-            try await remote.put(bytes, at: "\(Workspace.stages)/\(Digest.of(bytes).hex).ndjson")
-        }
-        return RunCacheReport(entryCount: entries.count, transfer: transfer)
     }
 
     /// Fetches the results of stages that are not known here, with their outputs; nothing is checked out.
     package func pullRunCache(
         remoteName: String?, options: TransferOptions = TransferOptions()
     ) async throws -> RunCacheReport {
+        try await shareRunCache(remoteName, options) { remote, shared, known in
+            let entries = known.filter { !shared.has($0.fingerprint) }
+            return try await moved(entries, of: remote, options, { try await $0.pull($1) }) {
+                try shared.install(entries)
+            }
+        }
+    }
+
+    /// `body` with the remote, the results of this machine and those of the remote, while no content is collected here.
+    private func shareRunCache(
+        _ remoteName: String?, _ options: TransferOptions,
+        _ body: (any Remote, SharedStageCache, [SharedStageCache.Entry]) async throws -> RunCacheReport
+    ) async throws -> RunCacheReport {
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
         let remote = try open(self.remote(named: remoteName), options: options)
         let shared = SharedStageCache(workspace: folder)
-        let entries = try await bundles(on: remote, shared).flatMap(\.entries).filter { !shared.has($0.fingerprint) }
+        return try await body(remote, shared, try await entries(on: remote, shared))
+    }
+
+    /// Moves what the entries name, and then, with `noting`, the entries.
+    private func moved(
+        _ entries: [SharedStageCache.Entry], of remote: any Remote, _ options: TransferOptions,
+        _ move: (Transfer, [ContentRoot]) async throws -> TransferReport, noting: () async throws -> Void
+    ) async throws -> RunCacheReport {
         guard !entries.isEmpty else { return RunCacheReport(entryCount: 0, transfer: TransferReport()) }
         let roots = Set(entries.flatMap(\.outputs).map(ContentRoot.init))
-        let transfer = try await Transfer(store: store, remote: remote, options: options).pull(Array(roots))
-        try shared.install(entries)
+        let transfer = try await move(Transfer(store: store, remote: remote, options: options), Array(roots))
+        try await noting()
         return RunCacheReport(entryCount: entries.count, transfer: transfer)
     }
 
-    private struct Bundle: Sendable {
-        var entries: [SharedStageCache.Entry]
-    }
-
-    /// All bundles of the remote; those that were read before come from `.mlops/cache/bundles`.
-    private func bundles(on remote: any Remote, _ shared: SharedStageCache) async throws -> [Bundle] {
+    /// The entries of all bundles of the remote; those that were read before come from `.mlops/cache/bundles`.
+    private func entries(
+        on remote: any Remote, _ shared: SharedStageCache
+    ) async throws -> [SharedStageCache.Entry] {
         let place = FileSystem.join(folder, "cache/bundles")
         let items = try await remote.list(Workspace.stages)
-        return try await mapConcurrently(items.map(\.key).filter { $0.hasSuffix(".ndjson") }, width: 8) { key in
+        let bundles = try await mapConcurrently(items.map(\.key).filter { $0.hasSuffix(".ndjson") }, width: 8) { key in
             let name = FileSystem.name(of: key)
             let path = FileSystem.join(place, name)
             let digest = name.dropLast(7)
             if let bytes = try? FileSystem.read(path), Digest.of(bytes).hex == digest {
-                return Bundle(entries: try shared.read(bytes, name: key))
+                return try shared.read(bytes, name: key)
             }
             let bytes = try await remote.get(key)
             guard Digest.of(bytes).hex == digest else {
@@ -78,7 +91,8 @@ extension Workspace {
             let entries = try shared.read(bytes, name: key)
             try FileSystem.createDirectories(place)
             try FileSystem.replaceUnflushed(path, with: bytes)
-            return Bundle(entries: entries)
+            return entries
         }
+        return bundles.flatMap(\.self)
     }
 }
