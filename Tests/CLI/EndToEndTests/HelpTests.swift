@@ -32,6 +32,27 @@ import Testing
         try compare(text, with: "cli.md")
     }
 
+    /// The whole pipelines that the pages show: blocks of YAML that name a version and stages.
+    @Test func everyPipelineOfThePagesIsRight() throws {
+        let project = try Project()
+        try project.folder.write("params.yaml", "seed: 1\ntop: 3\ntrain: { epochs: 2, lr: 0.1 }\n")
+        let root = FileSystem.absolute("\(#filePath)/../../../..")
+        let pages = try FileSystem.list(root + "/Documentation").filter { $0.hasSuffix(".md") }
+        var count = 0
+        for page in pages.map({ "Documentation/" + $0 }) + ["README.md"] {
+            let parts = try FileSystem.readText(FileSystem.join(root, page)).components(separatedBy: "```")
+            for index in stride(from: 1, to: parts.count, by: 2) {
+                let block = parts[index]
+                guard block.hasPrefix("yaml\nversion: 1\n"), block.contains("\nstages:\n") else { continue }
+                try project.folder.write("page.yaml", String(block.dropFirst("yaml\n".count)))
+                let lint = try project.mlops("pipeline", "lint", "page.yaml")
+                #expect(lint.exitCode == 0, "\(page): \(lint.all)")
+                count += 1
+            }
+        }
+        #expect(count >= 3, "the pages have fewer pipelines than they had")
+    }
+
     @Test func everyBuiltInStepIsDocumentedAsItSaysItself() throws {
         let steps = try Project().mlops("pipeline", "steps")
         try steps.expectSuccess()
