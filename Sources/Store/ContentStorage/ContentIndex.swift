@@ -221,9 +221,10 @@ final class ContentIndex: Sendable {
     private func reconcileChanged(_ queue: DatabaseQueue) throws {
         var groups = compared.withLock { $0 }
         var unknown: Set<Digest> = []
-        for group in groups.changed(in: packs) {
-            // The table first, as in `reconcile`.
-            let indexed = try queue.read { try ContentIndex.packs($0, in: group.byte) }
+        let changed = groups.changed(in: packs)
+        // The table first, as in `reconcile`.
+        let tables = try queue.read { db in try changed.map { try ContentIndex.packs(db, in: $0.byte) } }
+        for (group, indexed) in zip(changed, tables) {
             let present = try packs.list(group: group.name)
             guard indexed.isSubset(of: present) else { return try reconcile(queue) }
             unknown.formUnion(present.subtracting(indexed))
