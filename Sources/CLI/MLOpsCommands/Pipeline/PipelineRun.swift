@@ -85,6 +85,7 @@ struct PipelineRun: Verb {
         let loaded = try workspace.loadPipeline(
             pipeline.file, from: global.workingDirectory, overrides: pipeline.overrides, steps: .builtIn(workspace))
         var options = RunOptions(jobs: jobs ?? GlobalOptions.processorCount)
+        if let jobs { options.remoteJobs = jobs }
         options.stages = stages
         options.keepsGoing = keepGoing
         options.isForced = force
