@@ -57,7 +57,7 @@ struct MLOpsCommand: AsyncParsableCommand {
         OutputChannel.ignoreBrokenPipes()
         let arguments = ArgumentOrder.verbFirst(arguments)
         // Most verbs open a project. The others end before the thread has cost anything, or do not look at git.
-        if let verb = arguments.first, !verb.hasPrefix("-"), verb != "step" { Workspace.prepare() }
+        if let verb = arguments.first, !verb.hasPrefix("-"), !["step", "job"].contains(verb) { Workspace.prepare() }
         let task = Task { await perform(arguments) }
         let interruption = Interruption { task.cancel() }
         let code = await task.value
