@@ -39,6 +39,18 @@ struct SlurmTests {
         #expect(SlurmJob(line: line)?.exitCode == 7)
     }
 
+    @Test func whatIsHeldIsToldFromWhatWaits() {
+        func job(_ state: String, _ reason: String) -> SlurmJob? {
+            SlurmJob(
+                line: "12".padded(24) + state.padded(20) + "1".padded(10) + "0".padded(12) + reason.padded(64) + "n1")
+        }
+        #expect(job("PENDING", "launch failed requeued held")?.isLaunchFailure == true)
+        let held = job("PENDING", "JobHeldUser")
+        #expect(held?.isHeld == true && held?.isLaunchFailure == false)
+        #expect(job("REQUEUE_HOLD", "None")?.isHeld == true)
+        #expect(job("PENDING", "Dependency")?.isHeld == false && job("RUNNING", "None")?.isHeld == false)
+    }
+
     @Test func statesBecomeOutcomes() throws {
         let jobs = try captured()
         let memory = "slurmstepd-n1: error: Exceeded job memory limit\n"
@@ -65,6 +77,77 @@ struct SlurmTests {
         #expect(SlurmOutcome(nil, ending(.exited(0)), output: "") == .ended(.exited(0)))
     }
 
+    @Test func aJobThatItsNodeDidNotBeginIsToldFromAProgramThatFailed() throws {
+        let jobs = try captured()
+        let job = try #require(jobs["2"])
+        #expect(SlurmOutcome(job, nil, output: "", hasBegun: false) == .unstarted(job.nodes))
+        #expect(SlurmOutcome(job, nil, output: "", hasBegun: true) == .ended(.exited(7)))
+        #expect(SlurmOutcome(jobs["1"], nil, output: "", hasBegun: false) == .ended(.exited(0)))
+        let waited = SlurmEnding(unbegun: 0, node: "n1")
+        #expect(SlurmOutcome(job, waited, output: "").isUnbegun)
+        #expect(SlurmOutcome(jobs["9"], nil, output: "", hasBegun: false).isUnbegun)
+        #expect(!SlurmOutcome(jobs["5"], nil, output: "", hasBegun: false).isUnbegun, "somebody cancelled it")
+    }
+
+    // MARK: Orders
+
+    private func order(_ line: String, in folder: String, secrets: [String] = []) -> SlurmOrder {
+        SlurmOrder(
+            stage: "a", executable: "/bin/sh", arguments: ["/bin/sh", "-c", line], directory: folder,
+            timeoutSeconds: nil, graceSeconds: 1, outs: [FileSystem.join(folder, "out")], secrets: secrets)
+    }
+
+    @Test func aJobDoesNothingUntilItsOrderIsWhole() async throws {
+        let folder = try TemporaryFolder()
+        try SlurmOrder.prepare(in: folder.path)
+        #expect(try SlurmOrder.read(from: folder.path) == nil)
+        let order = order("echo done > out", in: folder.path)
+        let bytes = try JSONValue(encoding: order).canonicalBytes
+        try folder.write("order.json", String(decoding: bytes.prefix(bytes.count / 2), as: UTF8.self))
+        #expect(try SlurmOrder.read(from: folder.path) == nil)
+        let job = Task { [path = folder.path] in
+            try await SlurmOrder.perform(in: path, environment: ["PATH": "/usr/bin:/bin"], meter: FakeMeter())
+        }
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(!FileSystem.exists(folder("out")))
+        try SlurmOrder.prepare(in: folder.path)
+        try order.write(to: folder.path)
+        #expect(try await job.value == 0)
+        #expect(FileSystem.exists(folder("out")))
+        #expect(try SlurmEnding.read(from: folder.path, attempt: 0)?.isSuccess == true)
+    }
+
+    @Test func aJobWithoutAnOrderEndsAndSaysSo() async throws {
+        let folder = try TemporaryFolder()
+        try SlurmOrder.prepare(in: folder.path)
+        await #expect {
+            _ = try await SlurmOrder.perform(
+                in: folder.path, environment: [:], meter: FakeMeter(), patience: .milliseconds(300))
+        } throws: { error in
+            (error as? MLOpsError)?.message.contains("not told to begin") == true
+        }
+        let ending = try #require(try SlurmEnding.read(from: folder.path, attempt: 0))
+        #expect(SlurmOutcome(nil, ending, output: "") == .unbegun)
+        try FileSystem.removeTree(folder.path)
+        await #expect(throws: MLOpsError.self, "its folder was taken away") {
+            _ = try await SlurmOrder.perform(in: folder.path, environment: [:], meter: FakeMeter())
+        }
+    }
+
+    @Test func theNodeWritesNoSecretDown() async throws {
+        let folder = try TemporaryFolder()
+        try SlurmOrder.prepare(in: folder.path)
+        let secret = "c4nary/\"S3cret+val ue"
+        try order("echo \"begin $TOKEN end\"; printf %s \"$TOKEN\" | base64", in: folder.path, secrets: ["TOKEN"])
+            .write(to: folder.path)
+        let environment = ["PATH": "/usr/bin:/bin", "TOKEN": secret]
+        #expect(try await SlurmOrder.perform(in: folder.path, environment: environment, meter: FakeMeter()) == 0)
+        let names = try FileSystem.list(folder.path)
+        #expect(names.contains("output-0.log"))
+        for name in names { #expect(!(try SecretMasker([secret]).finds(inFile: folder(name))), "\(name)") }
+        #expect(try folder.read("output-0.log").starts(with: Array("begin *** end".utf8)))
+    }
+
     @Test func everyStateIsWaitingRunningOrFinal() {
         for state in SlurmState.allCases where state.isFinal { #expect(!state.isWaiting) }
         #expect(SlurmState.allCases.count { $0.isFinal } == 10)
@@ -89,6 +172,8 @@ struct SlurmTests {
         ] {
             #expect(submission.arguments.contains(argument), "\(argument)")
         }
+        submission.needsSuccess = false
+        #expect(submission.arguments.contains("--dependency=afterany:7:8"))
         #expect(submission.hint(for: "Invalid partition name specified").contains("sinfo"))
     }
 

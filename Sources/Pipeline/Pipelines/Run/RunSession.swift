@@ -14,6 +14,8 @@ final class RunSession {
     private let start = ContinuousClock.now
     private var isExecuting = false
     private let surroundings: RunSurroundings
+    private let notices = RunNotices()
+    private let expectations: StageExpectations
 
     private var pipeline: Pipeline { runner.pipeline }
 
@@ -32,6 +34,7 @@ final class RunSession {
             checks: StageChecks(pipeline, runner.options.checks), secrets: secrets)
         let started = Timestamp.now
         let id = RunRecord.newID(at: started)
+        expectations = StageExpectations(runner: runner, surroundings: surroundings, runID: id, notices: notices)
         record = RunRecord(folder: FileSystem.join(pipeline.root, RunRecord.folder(id)))
         report = RunReport(
             id: id, pipeline: pipeline.name, file: pipeline.file, specDigest: pipeline.specDigest,
@@ -52,19 +55,41 @@ final class RunSession {
         if let patch = runner.options.patch { report.patch = try record.keep(patch: patch) }
         try record.update(report)
         events.send(.runStarted(id: report.id, pipeline: pipeline.name, stages: report.stages.map(\.name)))
-        await withTaskGroup(of: StageWork.Ended.self) { group in
+        await withTaskGroup(of: Happening.self) { group in
+            listen(in: &group)
             perform(scheduler.begin(), in: &group)
-            while let ended = await group.next() {
-                isExecuting = isExecuting || ended.isExecuted
-                end(ended.index, ended.report)
-                var actions = scheduler.handle(.finished(ended.index, outcome(of: ended.report)))
-                if Task.isCancelled { actions += scheduler.handle(.interrupt) }
-                perform(actions, in: &group)
-                // The run need not fail because its record cannot be written halfway; at its end it must.
-                if ended.isExecuted { try? record.update(report) }
+            while !scheduler.isDone, let happening = await group.next() {
+                switch happening {
+                case .ended(let ended): handle(ended, in: &group)
+                case .noticed(let event):
+                    listen(in: &group)
+                    if let event { perform(scheduler.handle(event), in: &group) }
+                }
             }
+            notices.close()
         }
+        await expectations.settle()
         return try finish()
+    }
+
+    /// What the tasks of a run end with.
+    private enum Happening: Sendable {
+        case ended(StageWork.Ended)
+        case noticed(Scheduler.Event?)
+    }
+
+    private func listen(in group: inout TaskGroup<Happening>) {
+        group.addTask { [notices] in .noticed(await notices.next()) }
+    }
+
+    private func handle(_ ended: StageWork.Ended, in group: inout TaskGroup<Happening>) {
+        isExecuting = isExecuting || ended.isExecuted
+        end(ended.index, ended.report)
+        var actions = scheduler.handle(.finished(ended.index, outcome(of: ended.report)))
+        if Task.isCancelled { actions += scheduler.handle(.interrupt) }
+        perform(actions, in: &group)
+        // The run need not fail because its record cannot be written halfway; at its end it must.
+        if ended.isExecuted { try? record.update(report) }
     }
 
     private func outcome(of stage: StageReport) -> Scheduler.Outcome {
@@ -76,12 +101,18 @@ final class RunSession {
         }
     }
 
-    private func perform(_ actions: [Scheduler.Action], in group: inout TaskGroup<StageWork.Ended>) {
+    private func perform(_ actions: [Scheduler.Action], in group: inout TaskGroup<Happening>) {
         for action in actions {
             switch action {
             case .start(let index):
                 let work = work(for: index)
-                group.addTask { await work.run() }
+                let pending = expectations.pending(of: index)
+                group.addTask {
+                    await pending?.value
+                    return .ended(await work.run())
+                }
+            case .expect(let index, let others): expectations.expect(index, behind: others)
+            case .withdraw(let index): expectations.withdraw(index)
             case .skip(let index, let cause): skip(index, cause)
             }
         }
@@ -139,7 +170,8 @@ final class RunSession {
         return StageWork(
             index: index, lookup: lookup, stage: stage, upstream: upstream(of: index), runner: runner,
             surroundings: surroundings, runID: report.id, hasFailedUpstream: hasFailedUpstream,
-            isTakenAsIs: runner.options.touched != nil && !named.contains(index), events: events)
+            isTakenAsIs: runner.options.touched != nil && !named.contains(index), events: events,
+            onQueued: { [notices] in notices.post(.queued(index)) })
     }
 
     private func upstream(of index: Int) -> UpstreamResults {
@@ -173,9 +205,10 @@ extension PipelineRunner {
             let isExcluded = stage.condition.map { !$0.holds } ?? false
             let isRemote = stage.executor.name != .local
             guard stage.isAlways || isExcluded || isRemote || !stage.resources.isEmpty else { continue }
+            let isTaken = options.touched.map { !$0.contains(index) } ?? false
             rules[index] = Scheduler.Rule(
                 isAlways: stage.isAlways, isExcluded: isExcluded, isRemote: isRemote,
-                need: ResourceNeed(stage.resources))
+                canBeExpected: isRemote && !stage.isFrozen && !isTaken, need: ResourceNeed(stage.resources))
         }
         let capacity = ResourceNeed(options.capacity).amounts.merging(ResourceNeed(pipeline.limits).amounts) { $1 }
         return Scheduler(

@@ -5,6 +5,8 @@
 /// - What waits for a stage that did not succeed is skipped, unless it is an `always` stage.
 /// - After a failure only `always` stages start, unless `keepsGoing`; after a refusal everything else goes on, so that reports
 ///   are still written; after an interruption nothing starts.
+/// - A stage that runs elsewhere is expected there as soon as each that it waits for has succeeded or is in the queue there
+///   itself. It takes a place of `remoteWidth`, but gives it up to one that may start.
 struct Scheduler: Sendable {
     enum State: Sendable, Hashable { case waiting, running, succeeded, failed, refused, skipped, interrupted }
 
@@ -12,12 +14,20 @@ struct Scheduler: Sendable {
 
     enum Event: Sendable, Hashable {
         case finished(Int, Outcome)
+        /// It came into the queue of the place where it runs: when it was expected, when it started, or as another attempt.
+        case queued(Int)
+        /// It was to be expected, but its place does not take it.
+        case declined(Int)
         /// The user or the system asked to stop.
         case interrupt
     }
 
     enum Action: Sendable, Hashable {
         case start(Int)
+        /// It is to be put into the queue where it runs, behind those stages.
+        case expect(Int, behind: [Int])
+        /// It is to be taken out of that queue. What was put behind it is taken out first.
+        case withdraw(Int)
         case skip(Int, SkipCause)
     }
 
@@ -39,6 +49,8 @@ struct Scheduler: Sendable {
         var isExcluded = false
         /// Whether it runs elsewhere, so that it takes nothing of this machine.
         var isRemote = false
+        /// Whether it may be in the queue there before it may start.
+        var canBeExpected = false
         /// What it takes while it runs.
         var need = ResourceNeed()
     }
@@ -57,6 +69,11 @@ struct Scheduler: Sendable {
     private var remoteCount = 0
     private var unfinishedCount: Int
     private var stoppedBy: SkipCause?
+    /// Stages that are in the queue where they run, or run there.
+    private var queued: Set<Int> = []
+    /// Stages that are to be in that queue although they wait.
+    private var expected: Set<Int> = []
+    private var declined: Set<Int> = []
 
     /// - Parameters:
     ///   - selected: the stages to run, closed under `upstream`; others count as done.
@@ -87,7 +104,7 @@ struct Scheduler: Sendable {
     mutating func begin() -> [Action] {
         var actions: [Action] = []
         for stage in rules.keys.sorted() where rule(stage).isExcluded && states[stage] == .waiting {
-            actions.append(skip(stage, .condition))
+            actions += skip(stage, .condition)
             actions += release(after: stage)
         }
         return actions + startReady()
@@ -97,6 +114,8 @@ struct Scheduler: Sendable {
         switch event {
         case .finished(let stage, let outcome): finish(stage, outcome)
         case .interrupt: stop(because: .interrupted)
+        case .queued(let stage): note(queued: stage)
+        case .declined(let stage): note(declined: stage)
         }
     }
 
@@ -105,6 +124,7 @@ struct Scheduler: Sendable {
     private mutating func finish(_ stage: Int, _ outcome: Outcome) -> [Action] {
         precondition(states[stage] == .running, "stage \(stage) ended, but was \(states[stage])")
         free(stage)
+        queued.remove(stage)
         unfinishedCount -= 1
         var actions: [Action] = []
         switch outcome {
@@ -123,7 +143,7 @@ struct Scheduler: Sendable {
             states[stage] = .interrupted
             actions = release(after: stage) + stop(because: .interrupted)
         }
-        return actions + startReady()
+        return actions + startReady() + expectMore()
     }
 
     // MARK: Starting
@@ -138,11 +158,12 @@ struct Scheduler: Sendable {
                 continue
             }
             states[stage] = .running
+            expected.remove(stage)
             take(stage)
             actions.append(.start(stage))
         }
         for stage in passed { ready.insert(stage) }
-        return actions
+        return actions + giveUpPlaces()
     }
 
     private func mayStart(_ stage: Int) -> Bool {
@@ -164,6 +185,63 @@ struct Scheduler: Sendable {
         if !rule.isRemote { budget.free(rule.need) }
     }
 
+    // MARK: Expecting
+
+    private mutating func note(queued stage: Int) -> [Action] {
+        // It may have ended or have been withdrawn by now.
+        guard states[stage] == .running || expected.contains(stage) else { return [] }
+        declined.subtract(graph.downstream[stage])
+        // What was put behind an earlier attempt waits for what is over.
+        let stale = queued.insert(stage).inserted ? [] : withdraw(behind: stage)
+        return stale + expectMore()
+    }
+
+    private mutating func note(declined stage: Int) -> [Action] {
+        declined.insert(stage)
+        return withdraw(stage)
+    }
+
+    private mutating func expectMore() -> [Action] {
+        var actions: [Action] = []
+        for source in queued.sorted() {
+            for stage in graph.downstream[source] where mayBeExpected(stage) {
+                expected.insert(stage)
+                actions.append(.expect(stage, behind: graph.upstream[stage].filter { queued.contains($0) }))
+            }
+        }
+        return actions
+    }
+
+    private func mayBeExpected(_ stage: Int) -> Bool {
+        let rule = rule(stage)
+        guard rule.canBeExpected, states[stage] == .waiting, !expected.contains(stage), !declined.contains(stage),
+            stoppedBy == nil || rule.isAlways, remoteCount + expected.count < remoteWidth
+        else { return false }
+        return graph.upstream[stage].allSatisfy { other in
+            switch states[other] {
+            case .waiting, .running: queued.contains(other)
+            case .succeeded: true
+            default: rule.isAlways
+            }
+        }
+    }
+
+    private mutating func giveUpPlaces() -> [Action] {
+        var actions: [Action] = []
+        while remoteCount + expected.count > remoteWidth, let last = expected.max() { actions += withdraw(last) }
+        return actions
+    }
+
+    private mutating func withdraw(_ stage: Int) -> [Action] {
+        guard expected.remove(stage) != nil else { return [] }
+        queued.remove(stage)
+        return withdraw(behind: stage) + [.withdraw(stage)]
+    }
+
+    private mutating func withdraw(behind stage: Int) -> [Action] {
+        graph.downstream[stage].flatMap { withdraw($0) }
+    }
+
     // MARK: Ending
 
     /// What a stage that ended means for those that wait for it, and in turn for those that wait for them.
@@ -174,7 +252,7 @@ struct Scheduler: Sendable {
             let isDone = states[source] == .succeeded
             for other in graph.downstream[source] where states[other] == .waiting {
                 guard isDone || rule(other).isAlways else {
-                    actions.append(skip(other, .upstream(source)))
+                    actions += skip(other, .upstream(source))
                     open.append(other)
                     continue
                 }
@@ -192,12 +270,13 @@ struct Scheduler: Sendable {
         let stopped = states.indices.filter {
             states[$0] == .waiting && (cause == .interrupted || !rule($0).isAlways)
         }
-        return stopped.map { skip($0, cause) } + stopped.flatMap { release(after: $0) }
+        return stopped.flatMap { skip($0, cause) } + stopped.flatMap { release(after: $0) }
     }
 
-    private mutating func skip(_ stage: Int, _ cause: SkipCause) -> Action {
+    private mutating func skip(_ stage: Int, _ cause: SkipCause) -> [Action] {
+        let withdrawn = withdraw(stage)
         states[stage] = .skipped
         unfinishedCount -= 1
-        return .skip(stage, cause)
+        return withdrawn + [.skip(stage, cause)]
     }
 }

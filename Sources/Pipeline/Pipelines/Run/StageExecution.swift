@@ -16,6 +16,8 @@ struct StageExecution: Sendable {
     /// Whether its result may be used again: not that of a stage that ran after others failed.
     let isRemembered: Bool
     let events: EventSink
+    /// Called each time that the stage has come into its executor's queue.
+    let onQueued: @Sendable () -> Void
 
     var pipeline: Pipeline { lookup.pipeline }
     var folder: String { FileSystem.join(runFolder, stage.name) }
@@ -105,6 +107,7 @@ struct StageExecution: Sendable {
             events.send(.stageLog(stage: name, line: $0))
         }
         output.masker = masker
+        output.onQueued = onQueued
         // What an executor took up again still writes its outputs.
         let resumed = try await executor.resume(command, output: output)
         let untouched = resumed == nil ? try await clearOutputs() : [:]
@@ -147,15 +150,6 @@ struct StageExecution: Sendable {
     // MARK: Before
 
     private func prepare() throws -> StageCommand {
-        let secrets = surroundings.secrets
-        var environment = pipeline.environment
-        // Only who names a secret gets it.
-        for name in secrets.names { environment[name] = nil }
-        let own = try secrets.environment(of: stage)
-        for (name, value) in stage.environment { environment[name] = value }
-        let told = ["MLOPS_RUN": runID, "MLOPS_PIPELINE": pipeline.name, "MLOPS_STAGE": stage.name]
-        environment.merge(own) { $1 }
-        environment.merge(told) { $1 }
         let program: String
         let arguments: [String]
         switch stage.action {
@@ -167,10 +161,8 @@ struct StageExecution: Sendable {
             arguments = [program, "step", folder]
         }
         return StageCommand(
-            stage: stage, pipeline: pipeline.name, run: runID, fingerprint: needed.fingerprint, executable: program,
-            arguments: arguments, environment: environment,
-            givenVariables: Set(stage.environment.map(\.name)).union(told.keys).union(own.keys),
-            directory: pipeline.root, folder: folder, grace: surroundings.grace)
+            setup: try surroundings.setup(of: stage, pipeline, run: runID), fingerprint: needed.fingerprint,
+            executable: program, arguments: arguments)
     }
 
     private func writeRequest(step: String, version: Int) throws {
@@ -269,6 +261,23 @@ struct RunSurroundings: Sendable {
     let grace: Duration
     let checks: StageChecks
     let secrets: SecretValues
+
+    /// - Throws: kind `.failed` for a secret that is nowhere.
+    func setup(of stage: Stage, _ pipeline: Pipeline, run: String) throws -> StageSetup {
+        var environment = pipeline.environment
+        // Only who names a secret gets it.
+        for name in secrets.names { environment[name] = nil }
+        let own = try secrets.environment(of: stage)
+        for (name, value) in stage.environment { environment[name] = value }
+        let told = ["MLOPS_RUN": run, "MLOPS_PIPELINE": pipeline.name, "MLOPS_STAGE": stage.name]
+        environment.merge(own) { $1 }
+        environment.merge(told) { $1 }
+        return StageSetup(
+            stage: stage, pipeline: pipeline.name, run: run, environment: environment,
+            givenVariables: Set(stage.environment.map(\.name)).union(told.keys).union(own.keys),
+            directory: pipeline.root,
+            folder: FileSystem.join(FileSystem.join(pipeline.root, RunRecord.folder(run)), stage.name), grace: grace)
+    }
 }
 
 extension ResourceUsage {

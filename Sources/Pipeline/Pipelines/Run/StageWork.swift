@@ -14,6 +14,8 @@ struct StageWork: Sendable {
     /// Whether it is only there for what waits for it: `RunOptions.touched`.
     let isTakenAsIs: Bool
     let events: EventSink
+    /// Called each time that the stage has come into its executor's queue.
+    let onQueued: @Sendable () -> Void
 
     struct Ended: Sendable {
         var index: Int
@@ -24,6 +26,8 @@ struct StageWork: Sendable {
 
     func run() async -> Ended {
         var ended = await perform()
+        // It was expected, but did not have to run after all, or could not be started.
+        try? await runner.executor(for: stage).withdraw(stage: stage.name)
         ended.report = surroundings.secrets.masker.masked(ended.report)
         return ended
     }
@@ -97,12 +101,16 @@ struct StageWork: Sendable {
 
     private func execute(_ needed: StageLookup.Needed) async throws -> StageReport {
         events.send(.stageStarted(stage: stage.name, reasons: needed.reasons))
+        // Jobs of an interrupted run may still read what this stage is about to write anew.
+        for reader in lookup.pipeline.graph.downstream[index].map({ lookup.pipeline.stages[$0] }) {
+            try await (try? runner.executor(for: reader))?.settle(stage: reader.name)
+        }
         let folder = FileSystem.join(lookup.pipeline.root, RunRecord.folder(runID))
         try FileSystem.createDirectories(folder)
         let execution = StageExecution(
             lookup: lookup, stage: stage, upstream: upstream, needed: needed, runID: runID, runFolder: folder,
             executor: try runner.executor(for: stage), surroundings: surroundings, provenance: provenance(),
-            isRemembered: !hasFailedUpstream, events: events)
+            isRemembered: !hasFailedUpstream, events: events, onQueued: onQueued)
         return await execution.run()
     }
 

@@ -7,11 +7,19 @@ final class SlurmLog {
     private let log: StageLog
     private var attempt = 0
     private var file: OpenFile?
+    /// Whether the last line that was taken has not ended yet.
+    private(set) var isInLine = false
     private var block = [UInt8](repeating: 0, count: 1 << 16)
 
     init(folder: String, into log: StageLog) {
         self.folder = folder
         self.log = log
+    }
+
+    /// Puts a line of our own between those that were printed.
+    func tell(_ line: String) {
+        Array(((isInLine ? "\n" : "") + line + "\n").utf8).withUnsafeBytes { log.append($0) }
+        isInLine = false
     }
 
     /// Takes what was printed since the last call, by the attempts up to `attempt`.
@@ -35,6 +43,7 @@ final class SlurmLog {
             let count = read(file.descriptor, &block, block.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
+            isInLine = block[count - 1] != 0x0A
             block.withUnsafeBytes { log.append(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         }
     }

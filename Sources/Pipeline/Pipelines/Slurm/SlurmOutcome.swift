@@ -16,8 +16,12 @@ enum SlurmOutcome: Sendable, Hashable {
     case cancelled(String)
     /// Slurm gave its nodes to a more important job.
     case preempted
+    /// Slurm says that it failed on that node, but its program never started there.
+    case unstarted(String)
     /// It never started: no node can ever run it.
     case unstartable(String)
+    /// Its turn came, but not the word to begin: nothing of the stage was done.
+    case unbegun
     /// Slurm does not know it any more, and the node left no result.
     case lost
 
@@ -25,12 +29,17 @@ enum SlurmOutcome: Sendable, Hashable {
     ///   - job: nil if Slurm does not know it any more.
     ///   - ending: what the node wrote of the last attempt; nil if it wrote nothing.
     ///   - output: what Slurm's own daemon said on the node.
-    init(_ job: SlurmJob?, _ ending: SlurmEnding?, output: String) {
+    ///   - hasBegun: whether the node began the last attempt, as far as its files tell.
+    init(_ job: SlurmJob?, _ ending: SlurmEnding?, output: String, hasBegun: Bool = true) {
         // What the node wrote of an end of its own accord is the most exact: Slurm tells a program's signal as its code.
         if let ending, ending.stop == nil, job.map({ SlurmOutcome.agrees($0.state) }) ?? true,
             !SlurmOutcome.isKill(ending, output)
         {
             self = .ended(ending.status)
+            return
+        }
+        if ending?.stop == "unbegun" {
+            self = .unbegun
             return
         }
         if ending?.stop == "timeout" {
@@ -42,6 +51,8 @@ enum SlurmOutcome: Sendable, Hashable {
             return
         }
         self = SlurmOutcome.of(job, output)
+        // Such as a node that was down for a moment, and still refuses the job that was killed there.
+        if case .ended(.exited(let code)) = self, code != 0, !hasBegun { self = .unstarted(job.nodes) }
     }
 
     /// Whether Slurm's state leaves the word to the node.
@@ -78,6 +89,12 @@ enum SlurmOutcome: Sendable, Hashable {
 }
 
 extension SlurmOutcome {
+    /// Whether the job ended by itself without having begun the stage.
+    var isUnbegun: Bool {
+        if case .unstarted = self { return true }
+        return self == .unbegun || self == .cancelled("DependencyNeverSatisfied")
+    }
+
     /// The error that the stage ends with; nil if its program succeeded, and where the program's own end says it all.
     func error(stage: String, job: String, limit: Duration?, memory: Int64?, log: String) -> MLOpsError? {
         let its = "Slurm job \(job) of stage `\(stage)`"
@@ -109,6 +126,12 @@ extension SlurmOutcome {
             return MLOpsError(
                 .failed, "\(its) cannot start on this cluster (\(reason))",
                 hint: "run `sinfo --Format=nodelist,cpus,memory`, and lower its `resources`")
+        case .unstarted(let nodes):
+            return MLOpsError(
+                .failed, "\(its) ended on `\(nodes)` before it had begun the stage",
+                hint: "see `\(log)`; the node must see the repository and this `mlops` under the same paths")
+        case .unbegun:
+            return MLOpsError(.failed, "\(its) was not told in time to begin", hint: "run the pipeline again")
         case .lost:
             return MLOpsError(
                 .failed, "\(its) is not known to Slurm any more, and left no result",

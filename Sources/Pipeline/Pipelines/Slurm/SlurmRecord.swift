@@ -10,7 +10,8 @@ struct SlurmRecord: Codable, Sendable {
     var name: String
     /// In the job's comment: by it the job is found if the run was killed before it learned the id.
     var token: String
-    var fingerprint: String
+    /// Of the work that the job does; nil while it waits for others and its work is not known.
+    var fingerprint: String?
     /// The job's folder, absolute.
     var folder: String
     var job: String?

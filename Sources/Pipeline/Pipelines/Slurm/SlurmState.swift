@@ -65,6 +65,12 @@ struct SlurmJob: Sendable, Hashable {
     /// `n[1-2]`; empty before it starts.
     var nodes: String
 
+    /// Whether it waits for somebody, and does not start by itself.
+    var isHeld: Bool { state.isHeld || state.isWaiting && reason.lowercased().contains("held") }
+
+    /// Whether its node failed to start it, so that Slurm put it back into the queue and holds it there.
+    var isLaunchFailure: Bool { isHeld && reason.lowercased().contains("launch failed") }
+
     /// The columns of `squeue --Format`, with their widths: a text may hold any character, so the place parts them.
     private static let columns = [
         ("JobID", 24), ("State", 20), ("RestartCnt", 10), ("exit_code", 12), ("Reason", 64), ("NodeList", 200),

@@ -25,8 +25,10 @@ struct SlurmSubmission: Sendable, Hashable {
     var reservation: String?
     /// Whether Slurm may start it again after its node failed.
     var canRequeue = true
-    /// Jobs that must succeed before.
+    /// Jobs that must have ended before.
     var after: [String] = []
+    /// Whether they must have succeeded.
+    var needsSuccess = true
     /// Further arguments, as they are.
     var options: [String] = []
 
@@ -48,7 +50,8 @@ struct SlurmSubmission: Sendable, Hashable {
         if let constraint { arguments.append("--constraint=\(constraint)") }
         if let reservation { arguments.append("--reservation=\(reservation)") }
         if !after.isEmpty {
-            arguments += ["--dependency=afterok:\(after.joined(separator: ":"))", "--kill-on-invalid-dep=yes"]
+            let kind = needsSuccess ? "afterok" : "afterany"
+            arguments += ["--dependency=\(kind):\(after.joined(separator: ":"))", "--kill-on-invalid-dep=yes"]
         }
         return arguments + options
     }

@@ -21,6 +21,8 @@ final class SlurmWatch: @unchecked Sendable {
     private var isRunningTold = false
     private var isSilenceTold = false
     private var hasAskedToCancel = false
+    /// Whether Slurm holds it because its node did not start it; it is cancelled then.
+    private var hasLaunchFailed = false
 
     /// How often the node's files are looked at.
     private static let interval = Duration.milliseconds(200)
@@ -39,24 +41,31 @@ final class SlurmWatch: @unchecked Sendable {
     func cancel() { isCancelled.withLock { $0 = true } }
 
     /// Writes a line about the job between those that it prints.
-    func tell(_ text: String) {
-        Array("Slurm job \(id) \(text)\n".utf8).withUnsafeBytes { log.append($0) }
-    }
+    func tell(_ text: String) { follower.tell("Slurm job \(id) \(text)") }
 
     /// - Parameter client: cancels the job when that is asked for.
     func untilEnd(_ client: SlurmClient) async throws {
         while !isEnded {
             if isCancelled.withLock({ $0 }), !hasAskedToCancel {
                 hasAskedToCancel = true
-                let id = id
-                try await Task.detached { try await client.cancel([id]) }.value
+                try await cancel(client)
             }
             try await look()
+            if job?.isLaunchFailure == true, !hasLaunchFailed {
+                hasLaunchFailed = true
+                try await cancel(client)
+            }
             follower.follow(upTo: restarts)
             if !isEnded { await pause() }
         }
         try await waitForEnding()
         follower.follow(upTo: restarts)
+    }
+
+    /// In a task of its own, as this one may be cancelled.
+    private func cancel(_ client: SlurmClient) async throws {
+        let id = id
+        try await Task.detached { try await client.cancel([id]) }.value
     }
 
     private var isEnded: Bool { isForgotten || job?.state.isFinal == true }
@@ -93,9 +102,13 @@ final class SlurmWatch: @unchecked Sendable {
             toldReason = ""
         }
         if !new.nodes.isEmpty { nodes = new.nodes }
-        if new.state.isHeld, toldReason != new.state.rawValue {
-            toldReason = new.state.rawValue
-            tell("is held (\(new.state.rawValue)); `scontrol release \(id)` lets it start")
+        if new.isHeld {
+            let reason = new.reason.isEmpty ? new.state.rawValue : new.reason
+            if toldReason != reason {
+                toldReason = reason
+                let hint = new.isLaunchFailure ? "it is cancelled" : "`scontrol release \(id)` lets it start"
+                tell("is held (\(reason)); \(hint)")
+            }
         } else if new.state.isWaiting, !new.reason.isEmpty, toldReason != new.reason {
             toldReason = new.reason
             tell("waits: \(new.reason)")
@@ -115,7 +128,7 @@ final class SlurmWatch: @unchecked Sendable {
         while try SlurmEnding.read(from: folder, attempt: restarts) == nil, .now < patience { await pause() }
     }
 
-    func result() throws -> SlurmJobRun.Result {
+    func result() throws -> SlurmJobs.Result {
         let ending =
             isForgotten
             ? try SlurmEnding.last(in: folder) : try SlurmEnding.read(from: folder, attempt: restarts)
@@ -123,10 +136,13 @@ final class SlurmWatch: @unchecked Sendable {
         let path = FileSystem.join(folder, SlurmSubmission.outputName)
         let output = FileSystem.exists(path) ? try FileSystem.readText(path) : ""
         Array(output.utf8).withUnsafeBytes { log.append($0) }
-        try log.finish()
-        return SlurmJobRun.Result(
-            job: id, folder: folder, outcome: SlurmOutcome(isForgotten ? nil : job, ending, output: output),
-            ending: ending, nodes: ending?.node ?? nodes, restarts: restarts, isCancelled: hasAskedToCancel,
-            lastLines: log.lastLines)
+        let hasBegun =
+            ending != nil || FileSystem.exists(FileSystem.join(folder, SlurmEnding.logName(attempt: restarts)))
+        var outcome = SlurmOutcome(isForgotten ? nil : job, ending, output: output, hasBegun: hasBegun)
+        if hasLaunchFailed, !hasBegun { outcome = .unstarted(nodes) }
+        if outcome.isUnbegun, !hasAskedToCancel { tell("has ended without having begun the stage") }
+        return SlurmJobs.Result(
+            job: id, folder: folder, outcome: outcome, ending: ending, nodes: ending?.node ?? nodes,
+            restarts: restarts, isCancelled: hasAskedToCancel)
     }
 }

@@ -6,8 +6,8 @@ struct LocalExecutor: StageExecutor {
 
     func run(_ command: StageCommand, output: StageOutput) async throws -> StageEnding {
         try await StageProcess(
-            executable: command.executable, arguments: command.arguments, environment: command.environment,
-            directory: command.directory, timeout: command.stage.timeout, grace: command.grace
+            executable: command.executable, arguments: command.arguments, environment: command.setup.environment,
+            directory: command.setup.directory, timeout: command.stage.timeout, grace: command.setup.grace
         ).run(output)
     }
 }

@@ -25,26 +25,34 @@ package protocol StageExecutor: Sendable {
 
     /// Ends what an interrupted run left running of a stage that need not run now, so that it writes no outputs any more.
     func settle(stage: String) async throws
+
+    /// Puts a stage into the executor's queue before its inputs are there, behind stages that are in it. Nothing of it is
+    /// done until `run` hands in its command.
+    ///
+    /// - Parameter others: stages of this run that `run` or `expect` put into the queue.
+    /// - Returns: whether it is in the queue; if not, `run` begins from nothing.
+    func expect(_ setup: StageSetup, behind others: [String]) async -> Bool
+
+    /// Takes a stage out of the queue again, unless `run` has handed in its command.
+    func withdraw(stage: String) async
 }
 
 extension StageExecutor {
     package func resume(_ command: StageCommand, output: StageOutput) async throws -> StageEnding? { nil }
 
     package func settle(stage: String) async throws {}
+
+    package func expect(_ setup: StageSetup, behind others: [String]) async -> Bool { false }
+
+    package func withdraw(stage: String) async {}
 }
 
-/// A stage's process, ready to be started.
-package struct StageCommand: Sendable {
+/// What is known of a stage's process before the stage's inputs are.
+package struct StageSetup: Sendable {
     /// What the pipeline says of it: its name, its resources, the options of its executor.
     package var stage: Stage
     package var pipeline: String
     package var run: String
-    /// Equal for equal work: a job that an interrupted run left behind can be found again by it.
-    package var fingerprint: Digest
-    /// The program's absolute path.
-    package var executable: String
-    /// The program's own name first, as `execve` wants them.
-    package var arguments: [String]
     /// The whole environment, secrets included: it goes to the process and nowhere else.
     package var environment: [String: String]
     /// The names of variables that the stage is given on purpose: those of `env`, of its secrets and `MLOPS_*`. All others
@@ -56,24 +64,19 @@ package struct StageCommand: Sendable {
     package var folder: String
     /// Between SIGTERM and SIGKILL. The time after which the command is told to end is `stage.timeout`.
     package var grace: Duration
+}
 
-    package init(
-        stage: Stage, pipeline: String, run: String, fingerprint: Digest, executable: String, arguments: [String],
-        environment: [String: String], givenVariables: Set<String> = [], directory: String, folder: String,
-        grace: Duration
-    ) {
-        self.stage = stage
-        self.pipeline = pipeline
-        self.run = run
-        self.fingerprint = fingerprint
-        self.executable = executable
-        self.arguments = arguments
-        self.environment = environment
-        self.givenVariables = givenVariables
-        self.directory = directory
-        self.folder = folder
-        self.grace = grace
-    }
+/// A stage's process, ready to be started.
+package struct StageCommand: Sendable {
+    package var setup: StageSetup
+    /// Equal for equal work: a job that an interrupted run left behind can be found again by it.
+    package var fingerprint: Digest
+    /// The program's absolute path.
+    package var executable: String
+    /// The program's own name first, as `execve` wants them.
+    package var arguments: [String]
+
+    package var stage: Stage { setup.stage }
 }
 
 /// How a stage's process ended.
@@ -117,6 +120,8 @@ package struct StageOutput: Sendable {
     package var path: String
     /// Gets each line, without its newline and without control characters, from one thread at a time.
     package var onLine: @Sendable (String) -> Void
+    /// Called each time that the executor has put the stage into its queue: others may be put behind it from then on.
+    package var onQueued: @Sendable () -> Void = {}
     /// Hides secrets in all of it.
     var masker = SecretMasker.none
 
