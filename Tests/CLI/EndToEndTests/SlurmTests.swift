@@ -408,6 +408,8 @@ struct SlurmTests {
         let states = try stages(in: project).map { $0["state"]?.string }
         #expect(states[0] == "succeeded" && states[1] == "interrupted", "\(states)")
         #expect(states.dropFirst(2).allSatisfy { $0 == "skipped" }, "\(states)")
+        let reasons = try stages(in: project).flatMap { $0["reasons"]?.array ?? [] }.compactMap { $0["text"]?.string }
+        #expect(reasons.contains("`train` was interrupted") && !reasons.contains("`train` failed"), "\(reasons)")
         for _ in 0..<100 where !(try jobs().isEmpty) { usleep(100_000) }
         #expect(try jobs().isEmpty)
         #expect(try FileSystem.list(project.folder(".mlops/cache/slurm/census")).isEmpty)

@@ -124,8 +124,13 @@ final class RunSession {
         switch cause {
         case .upstream(let other):
             let name = pipeline.stages[other].name
-            let state = scheduler.states[other]
-            let what = state == .refused ? "refused" : state == .skipped ? "was skipped" : "failed"
+            let what =
+                switch scheduler.states[other] {
+                case .refused: "refused"
+                case .skipped: "was skipped"
+                case .interrupted: "was interrupted"
+                default: "failed"
+                }
             reason = StageReason("upstream", name, "`\(name)` \(what)")
         case .stopped(let other):
             let name = pipeline.stages[other].name
