@@ -74,22 +74,30 @@ struct CheckTests {
         #expect(all.contains { $0 == "while it and `b` ran, `shared.txt` was written, which no `outs` name" })
     }
 
-    @Test func namesThatComeAndGoInAFolderOfOutputsAreTold() async throws {
+    /// In a large folder they are told by the kernel.
+    @Test(arguments: [0, 600]) func namesThatComeAndGoInAFolderOfOutputsAreTold(_ fileCount: Int) async throws {
         let bench = try Bench(
             """
             version: 1
             name: p
             stages:
-              a: { run: "echo > out/a; echo > out/x; echo > out/y", outs: [out/a] }
+              z: { run: "echo > out/z0", outs: [out/z0] }
+              a: { run: "echo > out/a; echo > out/x; echo > out/y", needs: [z], outs: [out/a] }
               b: { run: "rm out/x out/y; echo > out/b", needs: [a], outs: [out/b] }
               c: { run: "echo > out/x; echo > out/c; mv out/a out/z; cp out/z out/a", needs: [b], outs: [out/c] }
+              d: { run: "mv out/x out/c2; mkdir out/d; echo > out/d/e; echo > out/d0", needs: [c], outs: [out/d0] }
+              e: { run: "rm out/c2; mv out/d out/dd; echo > out/e0", needs: [d], outs: [out/e0] }
             """)
+        for number in 0..<fileCount { try bench.folder.write("out/old\(number)", "") }
         let report = try await bench.run { $0.jobs = 1 }
         #expect(
             report.stages.map(\.warnings) == [
+                [],
                 ["wrote `out/x` and `out/y`, which its `outs` do not name"],
                 ["removed `out/x` and `out/y`, which its `outs` do not name"],
                 ["wrote `out/x` and `out/z`, which its `outs` do not name"],
+                ["wrote `out/c2`, `out/d/e` and `out/x`, which its `outs` do not name"],
+                ["wrote `out/c2` and `out/dd/e`, which its `outs` do not name"],
             ])
     }
 

@@ -24,7 +24,11 @@ final class TreeWatch: Sendable {
     /// The clock of a file system may stand still for that long; a folder that changed since is listed again.
     private static let tick: Int64 = 50_000_000
 
+    /// The names in a folder of so many or more are followed by the kernel's notices.
+    private static let noticedNames = 500
+
     private struct State {
+        let notices = FolderNotices()
         var folders: [String: WatchedFolder] = [:]
         var count = 0
         var isKnown = false
@@ -69,6 +73,7 @@ final class TreeWatch: Sendable {
         guard !state.isTooLarge else { return }
         let isFirst = !state.isKnown
         var changes: [(String, Change.Kind)] = []
+        state.notices.refresh()
         visit("", &state, isFirst, &changes)
         state.isKnown = true
         state.lastLook = .now
@@ -128,11 +133,24 @@ final class TreeWatch: Sendable {
 
     /// Brings `record` up to the names in the folder.
     ///
-    /// - Complexity: no text is made for a name that is known: a folder of outputs may hold thousands, and gets one a stage.
+    /// - Complexity: a folder of outputs may hold thousands of names, and gets one a stage. Where the kernel tells which, it is not
+    ///   listed, and otherwise no text is made for a name that is known.
     private func list(
         _ folder: String, _ path: String, _ record: inout WatchedFolder, _ state: inout State,
         _ changes: inout [(String, Change.Kind)]
     ) {
+        if let names = state.notices.names(in: folder) {
+            for name in names {
+                if let status = try? FileStatus.of(FileSystem.join(path, name)) {
+                    if !record.knows(name) { take(name, status, in: folder, &record, &state, &changes) }
+                } else if record.forget(name) {
+                    state.count -= 1
+                    changes.append((TreeWatch.below(folder, name), .removed))
+                }
+            }
+            return
+        }
+        if record.nameCount >= TreeWatch.noticedNames { state.notices.watch(folder, at: path) }
         var missingCount = record.nameCount
         var unknown: [String] = []
         do {

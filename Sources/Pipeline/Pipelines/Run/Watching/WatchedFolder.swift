@@ -39,6 +39,16 @@ struct WatchedFolder: Sendable {
     /// Whether a name, as the file system has it, is one of those.
     func knows(_ name: UnsafeRawBufferPointer) -> Bool { hashes.contains(WatchedFolder.hash(name)) }
 
+    func knows(_ name: String) -> Bool { hashes.contains(WatchedFolder.hash(name)) }
+
+    /// Forgets a name; whether it was a file that was watched.
+    mutating func forget(_ name: String) -> Bool {
+        guard hashes.remove(WatchedFolder.hash(name)) != nil else { return false }
+        skipped.remove(name)
+        folders.removeAll { $0 == name }
+        return files.removeValue(forKey: name) != nil
+    }
+
     mutating func add(file name: String, _ stamp: FileStamp) {
         files[name] = stamp
         hashes.insert(WatchedFolder.hash(name))
