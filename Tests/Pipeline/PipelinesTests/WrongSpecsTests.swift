@@ -251,6 +251,16 @@ struct WrongSpecsTests {
         #expect(errors.last?.description == "pipeline.yaml:104:1: 2900 more unknown keys in a pipeline")
     }
 
+    @Test(arguments: ["rn: x", "run: x, outs: [/x]"])
+    func aFileOfErrorsIsReadUntilThereAreAThousand(_ stage: String) throws {
+        let stages = (0..<5000).map { "  s\($0): { \(stage) }\n" }.joined()
+        let bench = try Bench("version: 1\nname: p\nstages:\n" + stages)
+        let errors = try Pipeline.lint(bench.source())
+        #expect((1001...1002).contains(errors.count), "\(errors.count)")
+        #expect(errors.last?.message.hasPrefix("what follows was not checked") == true)
+        #expect(errors.first?.location?.line == 4)
+    }
+
     @Test func aMissingPipelineIsTold() throws {
         let bench = try Bench()
         #expect {

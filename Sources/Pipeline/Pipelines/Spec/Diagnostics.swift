@@ -2,7 +2,12 @@ internal import Basics
 
 /// The errors found so far, so that one reading of a file tells all of them.
 struct Diagnostics {
+    /// A file with so many errors is read no further: nobody corrects more in one go.
+    static let limit = 1000
+
     private(set) var errors: [MLOpsError] = []
+
+    var isFull: Bool { errors.count >= Diagnostics.limit }
 
     mutating func add(_ error: MLOpsError) { errors.append(error) }
 

@@ -20,9 +20,21 @@ struct PipelineLoader {
                 hint: "run `ls pipelines` to see those that do")
         }
         includes = PipelineIncludes(root: source.root)
-        guard let spec = try includes.read(path, name: source.displayName, into: &diagnostics) else { return nil }
+        guard let spec = try includes.read(path, name: source.displayName, into: &diagnostics), !isTooWrong() else {
+            return nil
+        }
         let interpolation = interpolation(for: spec)
         return pipeline(of: spec, interpolation, path: path)
+    }
+
+    /// Whether there are so many errors that what follows would only add consequences of them; says so behind the last.
+    private mutating func isTooWrong() -> Bool {
+        guard diagnostics.isFull else { return false }
+        diagnostics.add(
+            MLOpsError(
+                .usage, "what follows was not checked, as there are \(diagnostics.errors.count) errors before",
+                hint: "correct some of them first", at: diagnostics.inOrder.last?.location))
+        return true
     }
 
     private mutating func interpolation(for spec: PipelineSpec) -> Interpolation {
@@ -51,6 +63,7 @@ struct PipelineLoader {
         let secretsFile = builder.secretsFile()
         let stages = builder.stages()
         diagnostics.add(builder.diagnostics.errors)
+        if isTooWrong() { return nil }
         var graphBuilder = StageGraphBuilder(stages, names: groups + spec.stages.map(\.name))
         let graph = graphBuilder.build()
         diagnostics.add(graphBuilder.diagnostics.errors)

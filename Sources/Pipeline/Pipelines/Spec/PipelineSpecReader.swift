@@ -46,12 +46,14 @@ struct PipelineSpecReader {
             return entries
         }
         let (executor, image) = (map.value("executor"), map.value("image"))
-        return (entries ?? []).compactMap { entry in
-            guard var stage = stage(entry) else { return nil }
+        var stages: [StageSpec] = []
+        for entry in entries ?? [] where !diagnostics.isFull {
+            guard var stage = stage(entry) else { continue }
             stage.executor = stage.executor ?? executor
             stage.image = stage.image ?? image
-            return stage
+            stages.append(stage)
         }
+        return stages
     }
 
     // MARK: Parts

@@ -30,7 +30,7 @@ struct StageBuilder {
     /// The stages without those whose errors leave nothing to run.
     mutating func stages() -> [Stage] {
         var drafts: [Draft] = []
-        for stage in spec.stages {
+        for stage in spec.stages where !diagnostics.isFull {
             let condition = enter(stage)
             if let draft = draft(stage, condition) { drafts.append(draft) } else { checkRest(of: stage) }
         }
@@ -40,6 +40,7 @@ struct StageBuilder {
             return StageOutline(name: draft.spec.name, uses: uses, with: draft.with)
         }
         return drafts.compactMap { draft in
+            if diagnostics.isFull { return nil }
             enter(draft.spec, draft.condition)
             return stage(of: draft, outlines)
         }
