@@ -39,7 +39,7 @@ package struct HostileName: Sendable, CustomStringConvertible {
         ".git/config", ".git/hooks/post-checkout", "a/.git/x", ".GIT/config", ".Git", ".gIt/hooks",
         ".mlops/config.yaml",
         ".MLOPS/x", "git~1", "GIT~1/config", ".git ", ".git.", ".git. .", ".git::$INDEX_ALLOCATION/x", ".g\u{200C}it/x",
-        ".gi\u{FEFF}t", "\u{200D}.git",
+        ".gi\u{FEFF}t", "\u{200D}.git", "a/\u{200D}.git", "a/\u{200D}.mlops/x",
     ]
     private static let control = [
         "a\0b", "\0", "a\nb", "a\rb", "a\tb", "\u{1B}[2J", "\u{1B}]0;title\u{07}", "a\u{08}\u{08}b", "a\u{7F}",
@@ -58,7 +58,8 @@ package struct HostileName: Sendable, CustomStringConvertible {
         "-rf",
         "--force", "-", "~", "~root/x", "file:", "file:/x", "http:/x", "trailing.", "trailing ", " leading", "...",
         "..x", "CON",
-        "nul.txt", "a:stream", "*", "a\"b", "a'b", "invoice\u{202E}vsc.exe", "a\u{2066}b", "a\u{200D}b", "👩‍👩‍👧",
+        "nul.txt", "a:stream", "*", "a\"b", "a'b", "invoice\u{202E}vsc.exe", "a\u{2066}b", "a\u{200D}b", "\u{200D}b",
+        "\u{301}x", "👩‍👩‍👧",
         "\u{FEFF}bom",
         "caf\u{E9}", "cafe\u{301}", "STRASSE", "straße", "A", "a", "a\u{2028}b", "a\u{9B}31m", "a\u{85}b", "\u{E000}",
         ".gitmodules",

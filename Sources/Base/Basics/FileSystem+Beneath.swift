@@ -9,7 +9,7 @@ extension FileSystem {
         let descriptor = mlops_open(root, O_RDONLY | O_DIRECTORY, 0)
         if descriptor < 0 { throw MLOpsError.system("open", root, errno: errno) }
         var folder = OpenFile(descriptor: descriptor, path: root)
-        for part in path.split(separator: "/") where part != "." {
+        for part in pathParts(path) where part != "." {
             let name = String(part)
             let display = join(folder.path, name)
             var next = mlops_open_beneath(folder.descriptor, name, O_RDONLY | O_DIRECTORY, 0)

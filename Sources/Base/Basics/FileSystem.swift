@@ -225,7 +225,8 @@ package enum FileSystem {
     /// `path` made absolute, without `.`, `..` or a last slash; links are not resolved.
     package static func absolute(_ path: String, from base: String = currentDirectory) -> String {
         var parts: [Substring] = []
-        for part in (path.hasPrefix("/") ? path : base + "/" + path).split(separator: "/") where part != "." {
+        let isAbsolute = path.utf8.first == UInt8(ascii: "/")
+        for part in pathParts(isAbsolute ? path : base + "/" + path) where part != "." {
             if part == ".." { _ = parts.popLast() } else { parts.append(part) }
         }
         return "/" + parts.joined(separator: "/")
@@ -245,12 +246,14 @@ package enum FileSystem {
 
     /// The folder that holds `path`: `.` for a bare name, `/` for the root.
     package static func parent(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// The part after the last slash.
     package static func name(of path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? path
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
+        let last = path[path.utf8.index(after: slash)...]
+        return last.isEmpty ? pathParts(path).last.map(String.init) ?? path : String(last)
     }
 }

@@ -19,10 +19,10 @@ package struct RelativePath: Hashable, Sendable, Comparable, CustomStringConvert
     /// What makes `text` unusable as a relative path, or nil.
     static func fault(in text: String) -> String? {
         if text.isEmpty { return "is empty" }
-        if text.hasPrefix("/") { return "is absolute" }
+        if text.utf8.first == UInt8(ascii: "/") { return "is absolute" }
         if text.utf8.contains(0) { return "contains a NUL byte" }
         if text.utf8.count > 4096 { return "is longer than 4096 bytes" }
-        for part in text.split(separator: "/", omittingEmptySubsequences: false) {
+        for part in pathParts(text, keepsEmpty: true) {
             switch part {
             case "": return "has an empty part"
             case ".": return "has the part `.`"
@@ -39,7 +39,7 @@ package struct RelativePath: Hashable, Sendable, Comparable, CustomStringConvert
     }
 
     /// The names between the slashes, at least one.
-    package var parts: [Substring] { description.split(separator: "/") }
+    package var parts: [Substring] { pathParts(description) }
 
     package var lastPart: String { parts.last.map(String.init) ?? description }
 
@@ -69,6 +69,13 @@ extension RelativePath: Codable {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }
+}
+
+/// What lies between the slashes of `path`.
+///
+/// Told by bytes: an accent or a joiner at the start of a name makes one character with the slash before it.
+package func pathParts(_ path: String, keepsEmpty: Bool = false) -> [Substring] {
+    path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: !keepsEmpty).map { Substring($0) }
 }
 
 /// Whether `name` is `.git` or `.mlops` here or on another system: Windows drops points, spaces and what follows a colon and

@@ -107,7 +107,7 @@ extension ContentStore {
     /// - Throws: kind `.notFound` if the version has no such file; `.damaged`.
     package func read(_ root: ContentRoot, path: String? = nil) async throws -> [UInt8] {
         var entry = ContentStore.entry(root)
-        for part in path.map({ $0.split(separator: "/") }) ?? [] {
+        for part in path.map({ pathParts($0) }) ?? [] {
             guard entry.kind == .tree,
                 let next = try tree(entry).entries.first(where: { $0.name.utf8.elementsEqual(part.utf8) })
             else {

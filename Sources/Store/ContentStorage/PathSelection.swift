@@ -15,7 +15,7 @@ package struct PathSelection: Hashable, Sendable {
     package init(_ paths: [RelativePath]) {
         var kept: [RelativePath] = []
         for path in Set(paths).sorted()
-        where !kept.contains(where: { path.description.hasPrefix($0.description + "/") }) {
+        where !kept.contains(where: { PathSelection.isAtOrBelow(path.description, $0.description) }) {
             kept.append(path)
         }
         self.paths = kept
