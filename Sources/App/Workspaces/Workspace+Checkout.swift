@@ -46,7 +46,7 @@ extension Workspace {
         // All or nothing as far as can be told before: nothing is touched while something is missing.
         if try parts.contains(where: { try !isStored($0) }) {
             // The index may be wrong where it says that something is missing.
-            _ = try await store.rebuildIndex()
+            try await store.rereadPacks()
         }
         for part in parts where try !isStored(part) {
             let pointer = part.pointer

@@ -104,6 +104,10 @@ extension MLOpsError {
             return MLOpsError(
                 .io, "cannot \(action) `\(path)`: \(reason.lowercased())",
                 hint: "check the permissions with `ls -ld \(path)`")
+        case EMFILE, ENFILE:
+            return MLOpsError(
+                .io, "cannot \(action) `\(path)`: \(reason.lowercased())",
+                hint: "raise the limit of open files with `ulimit -n 1024`, then run the same command again")
         case ENOENT, ENOTDIR:
             return MLOpsError(.notFound, "cannot \(action) `\(path)`: no such file or directory")
         default:

@@ -1,13 +1,21 @@
 internal import ArgumentParser
 internal import Basics
+internal import Dispatch
 internal import Glibc
 internal import TerminalOutput
 internal import Workspaces
 
 /// The program behind the executable.
 package enum MLOpsProgram {
-    /// Runs the verb that `arguments` (without the program's name) name; the process's exit code.
-    package static func start(_ arguments: [String]) async -> Int32 { await MLOpsCommand.start(arguments) }
+    /// Runs the verb that `arguments` (without the program's name) name, and ends the process.
+    ///
+    /// Not `async`: Dispatch ends the process at once where it cannot open its own files, so that is asked before it starts.
+    package static func run(_ arguments: [String]) -> Never {
+        OutputChannel.ignoreBrokenPipes()
+        if let code = MLOpsCommand.refusal(arguments) { exit(code) }
+        Task { exit(await MLOpsCommand.start(arguments)) }
+        dispatchMain()
+    }
 }
 
 /// The command line: its verbs, and how a call of one becomes an exit code.
@@ -52,9 +60,18 @@ struct MLOpsCommand: AsyncParsableCommand {
             CommandGroup(name: "Other", subcommands: [Completion.self]),
         ])
 
+    /// The exit code if this process cannot run any verb, after saying why.
+    static func refusal(_ arguments: [String]) -> Int32? {
+        do {
+            try OpenFileLimit.check()
+            return nil
+        } catch {
+            return console(for: nil, arguments).error(error)
+        }
+    }
+
     /// Runs the verb that `arguments` name; the process's exit code.
     static func start(_ arguments: [String]) async -> Int32 {
-        OutputChannel.ignoreBrokenPipes()
         let arguments = ArgumentOrder.verbFirst(arguments)
         // Most verbs open a project. The others end before the thread has cost anything, or do not look at git.
         if let verb = arguments.first, !verb.hasPrefix("-"), !["step", "job"].contains(verb) { Workspace.prepare() }

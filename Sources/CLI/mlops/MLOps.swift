@@ -1,7 +1,6 @@
-import Glibc
 import MLOpsCommands
 
 @main
 struct MLOps {
-    static func main() async { exit(await MLOpsProgram.start(Array(CommandLine.arguments.dropFirst()))) }
+    static func main() { MLOpsProgram.run(Array(CommandLine.arguments.dropFirst())) }
 }

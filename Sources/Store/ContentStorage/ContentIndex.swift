@@ -30,6 +30,8 @@ final class ContentIndex: Sendable {
     private let database = Mutex<DatabaseQueue?>(nil)
     /// The groups of packs as they were when they were last compared with the index.
     private let compared = Mutex(PackGroups())
+    /// Why the index lives in memory, if it does.
+    private let obstacle = Mutex<MLOpsError?>(nil)
 
     init(path: String, packs: PackFolder) {
         self.path = path
@@ -76,7 +78,8 @@ final class ContentIndex: Sendable {
 
     private func failure(_ error: DatabaseError) -> MLOpsError {
         switch error.resultCode {
-        case .SQLITE_FULL:
+        case .SQLITE_FULL,
+            .SQLITE_IOERR where ContentIndex.lacksRoom(error):
             return MLOpsError(
                 .io, "cannot write `\(path)`: the disk is full",
                 hint: "free some space on that disk, then run the same command again", cause: error)
@@ -84,9 +87,14 @@ final class ContentIndex: Sendable {
             return MLOpsError(
                 .conflict, "`\(path)` is in use by another process",
                 hint: "wait for the other `mlops` to end, then run the same command again", cause: error)
-        case .SQLITE_READONLY:
+        case .SQLITE_READONLY, .SQLITE_PERM:
             return MLOpsError(
                 .io, "cannot write `\(path)`: it is read-only", hint: "check the permissions with `ls -ld \(path)`",
+                cause: error)
+        case .SQLITE_CANTOPEN:
+            return MLOpsError(
+                .io, "cannot open `\(path)`",
+                hint: "check what it is with `ls -ld \(path)`, and the limit of open files with `ulimit -n`",
                 cause: error)
         default:
             return MLOpsError(
@@ -109,7 +117,13 @@ final class ContentIndex: Sendable {
 
     /// The file's database, brought up to date with the packs; nil if the folder cannot be written.
     private func openFile() throws -> DatabaseQueue? {
-        guard access(FileSystem.parent(of: path), W_OK) == 0 else { return nil }
+        obstacle.withLock { $0 = nil }
+        guard access(FileSystem.parent(of: path), W_OK) == 0 else {
+            let number = errno
+            // Where there is no store yet, there is nothing to write down.
+            if number != ENOENT { obstacle.withLock { $0 = MLOpsError.system("write", path, errno: number) } }
+            return nil
+        }
         do {
             do {
                 return try connectPatiently()
@@ -121,8 +135,15 @@ final class ContentIndex: Sendable {
             where error.resultCode == .SQLITE_CANTOPEN || error.resultCode == .SQLITE_READONLY
             || error.resultCode == .SQLITE_PERM || ContentIndex.lacksRoom(error)
         {
+            obstacle.withLock { $0 = failure(error) }
             return nil
         }
+    }
+
+    /// - Throws: kind `.io` if the index lives in memory, since its file cannot be written.
+    func requireFile() throws {
+        try perform { _ in }
+        if let error = obstacle.withLock({ $0 }) { throw error }
     }
 
     /// Whether the disk has no room for what SQLite keeps beside the file: what frees room must work all the same.

@@ -74,7 +74,15 @@ extension ContentStore {
     }
 
     /// Forgets all that the index says of objects and reads it from the packs again.
-    package func rebuildIndex() async throws -> RebuildReport { try rebuild() }
+    ///
+    /// - Throws: kind `.io` if the index's file cannot be written: what is in memory alone helps no later command.
+    package func rebuildIndex() async throws -> RebuildReport {
+        try index.requireFile()
+        return try rebuild()
+    }
+
+    /// Reads what the index says of objects from the packs again, for this process alone where the file cannot be written.
+    package func rereadPacks() async throws { _ = try rebuild() }
 
     /// Moves damaged packs out of the store, after what is sound in them has been put into a new pack; what was broken is
     /// then missing, and a pull brings it back.

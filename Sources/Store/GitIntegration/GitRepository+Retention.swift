@@ -265,10 +265,11 @@ private struct RetentionWalk {
         let code = git_index_open(&index, path)
         defer { git_index_free(index) }
         guard code == 0 else {
-            throw MLOpsError(
-                .damaged, "git's index `\(path)` cannot be read: \(printable(LibGit2.lastMessage))",
-                hint: "run `git status`; split and sparse indexes are undone with "
-                    + "`git update-index --no-split-index` and `git sparse-checkout reapply --no-sparse-index`")
+            throw LibGit2.systemFailure("read the index `\(path)`")
+                ?? MLOpsError(
+                    .damaged, "git's index `\(path)` cannot be read: \(printable(LibGit2.lastMessage))",
+                    hint: "run `git status`; split and sparse indexes are undone with "
+                        + "`git update-index --no-split-index` and `git sparse-checkout reapply --no-sparse-index`")
         }
         let prefix = folder + "/"
         var position = 0
@@ -286,8 +287,9 @@ private struct RetentionWalk {
 
     private func check(_ code: Int32, _ what: @autoclosure () -> String) throws {
         guard code < 0 else { return }
-        throw MLOpsError(
-            .damaged, "git cannot read \(what()): \(printable(LibGit2.lastMessage))",
-            hint: "run `git fsck`; in a partial clone `git fetch --refetch` brings what was left out")
+        throw LibGit2.systemFailure("read \(what())")
+            ?? MLOpsError(
+                .damaged, "git cannot read \(what()): \(printable(LibGit2.lastMessage))",
+                hint: "run `git fsck`; in a partial clone `git fetch --refetch` brings what was left out")
     }
 }

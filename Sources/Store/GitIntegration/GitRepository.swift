@@ -85,6 +85,7 @@ package final class GitRepository: Sendable {
         }
         // For a `.git` file that leads nowhere, such as that of a removed worktree, libgit2 just finds nothing.
         guard code == GIT_ENOTFOUND.rawValue, entry?.isFile != true else {
+            if let failure = LibGit2.systemFailure("open the repository `\(root)`") { throw failure }
             throw MLOpsError(
                 .failed, "the git repository `\(root)` cannot be opened: \(printable(message))",
                 hint: "run `git -C \(root) status` to see what git says")

@@ -1,6 +1,7 @@
 internal import Basics
 internal import CLibgit2
 internal import Dispatch
+internal import Glibc
 
 /// libgit2, started once, when the first repository is looked for.
 enum LibGit2 {
@@ -25,7 +26,18 @@ enum LibGit2 {
     /// Throws the error of a failed call; `action` says what was being done.
     static func check(_ code: Int32, _ action: @autoclosure () -> String) throws {
         guard code < 0 else { return }
-        throw MLOpsError(.failed, "git cannot \(action()): \(printable(lastMessage))")
+        throw systemFailure(action()) ?? MLOpsError(.failed, "git cannot \(action()): \(printable(lastMessage))")
+    }
+
+    /// The error of the last failure if the system caused it, which says nothing of the repository; its own words tell.
+    static func systemFailure(_ action: @autoclosure () -> String) -> MLOpsError? {
+        let message = lastMessage
+        let causes = [EMFILE, ENFILE, EIO, ENOSPC, EDQUOT, EROFS, ENOMEM, ENOLCK, ESTALE]
+        guard let cause = causes.first(where: { message.hasSuffix(String(cString: strerror($0))) }) else { return nil }
+        return MLOpsError(
+            .io, "git cannot \(action()): \(printable(message).replacing("'", with: "`"))",
+            hint: MLOpsError.system("read", "", errno: cause).hint
+                ?? "check the disk, then run the same command again")
     }
 
     /// `id` as 40 hex digits; empty for no id.
