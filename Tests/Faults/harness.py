@@ -23,18 +23,22 @@ class Fault(Exception):
     """A promise that was not kept."""
 
 
-def build_shim():
-    """Compiles the fault library if a source is newer than it."""
-    sources = [HERE / "shim.c", HERE / "calls.c"]
-    newest = max(path.stat().st_mtime for path in [*sources, HERE / "shim.h"])
-    if SHIM.exists() and SHIM.stat().st_mtime > newest:
+def build_library(library, sources, headers=()):
+    """Compiles a library for LD_PRELOAD if a source is newer than it."""
+    sources = [HERE / name for name in sources]
+    newest = max(path.stat().st_mtime for path in [*sources, *(HERE / name for name in headers)])
+    if library.exists() and library.stat().st_mtime > newest:
         return
-    SHIM.parent.mkdir(parents=True, exist_ok=True)
-    part = SHIM.with_suffix(f".{os.getpid()}")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    part = library.with_suffix(f".{os.getpid()}")
     subprocess.run(
         ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", part, *sources,
          "-ldl", "-lpthread"], check=True)
-    part.rename(SHIM)
+    part.rename(library)
+
+
+def build_shim():
+    build_library(SHIM, ["shim.c", "calls.c"], ["shim.h"])
 
 
 def scratch():

@@ -7,6 +7,11 @@ extension Workspace {
     ///
     /// - Throws: kind `.damaged`, with nothing removed, if anything that may name content cannot be read.
     package func collect(_ policy: RetentionPolicy, options: CollectionOptions) async throws -> CollectionReport {
+        // One moment for all of it, and no later than the disk's clock: one that has jumped ahead makes all look old.
+        let (system, disk) = (options.now(), store.diskTime)
+        let start = disk.map { system.milliseconds > $0.milliseconds + 1000 ? $0 : system } ?? system
+        var options = options
+        options.now = { start }
         let roots = CollectionRoots(self, policy: policy, options: options)
         var report = try await store.collect(
             options: options, willRemove: { _ = try roots.removeExpired() }, roots: { try await roots.find() })
@@ -27,8 +32,7 @@ extension Workspace {
                 if status.kind == .directory, path != FileSystem.join(self.folder, "store/packs") { try visit(path) }
                 let isLeft = name.hasPrefix(".") && name.hasSuffix(".mlops-tmp") && status.kind == .file
                 guard isLeft, status.modificationNanoseconds / 1_000_000 < oldest else { continue }
-                try FileSystem.removeFile(path)
-                count += 1
+                if TemporaryFile.removeIfAbandoned(path) { count += 1 }
             }
         }
         for folder in [self.folder, absolute("registry")] where FileSystem.isDirectory(folder) { try visit(folder) }

@@ -1,15 +1,42 @@
 internal import Basics
+internal import CSystem
 internal import Glibc
+internal import Synchronization
 
 /// Reading files of the workspace so that a change meanwhile is noticed.
 enum StableRead {
     /// A file younger than this when it is hashed could be changed again without another time in its status.
-    private static let clockTick: Int64 = 20_000_000
+    static let clockTick: Int64 = 20_000_000
 
+    /// The disk's clock less the monotonic one, once it was looked at.
+    private static let diskOffset = Atomic<Int64>(.max)
+
+    /// The present, never later than the clock that stamps files says: the system's may have jumped since it was right, and
+    /// a network disk has a clock of its own.
     static func now() -> Int64 {
+        let offset = diskOffset.load(ordering: .relaxed)
+        let system = clock(CLOCK_REALTIME)
+        return offset == .max ? system : min(system, clock(CLOCK_MONOTONIC) + offset)
+    }
+
+    private static func clock(_ id: clockid_t) -> Int64 {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(id, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// What the disk of the open folder would stamp on a file now, in nanoseconds; nil if it lets no file be made there.
+    static func diskTime(at directory: Int32) -> Int64? {
+        let descriptor = mlops_open_nameless(directory, 0o600)
+        guard descriptor >= 0 else { return nil }
+        return try? OpenFile(descriptor: descriptor, path: "").status().changeNanoseconds
+    }
+
+    /// Lets `now` take the clock of the folder's disk into account.
+    static func heedClock(at directory: Int32) {
+        guard let time = diskTime(at: directory) else { return }
+        let offset = time - clock(CLOCK_MONOTONIC)
+        if offset < diskOffset.load(ordering: .relaxed) { diskOffset.store(offset, ordering: .relaxed) }
     }
 
     /// Git's racy rule: whether a file of this status, hashed from `start` on, could change without its status showing it.
@@ -23,10 +50,10 @@ enum StableRead {
         return changed > start - tick
     }
 
-    /// Waits until files last changed at `change` are old enough to be told apart from later changes: 20 ms at most.
+    /// Waits until files last changed at `change` are old enough to be told apart from later changes: 40 ms at most.
     static func letAge(_ change: Int64) async throws {
         let missing = change + clockTick - now()
-        if missing > 0, missing <= clockTick { try await Task.sleep(for: .nanoseconds(missing + 1_000_000)) }
+        if missing > 0, missing <= 2 * clockTick { try await Task.sleep(for: .nanoseconds(missing + 1_000_000)) }
     }
 
     /// The first status of an open file.
@@ -72,9 +99,12 @@ extension WorkspaceScan {
 
     /// Lets the youngest of the files age past the clock's tick.
     func letAge(_ places: [Place], _ youngFiles: YoungFiles) async throws {
+        guard !places.isEmpty else { return }
+        StableRead.heedClock(at: root.directory.descriptor)
         let byteCount = places.reduce(0) { $0 + entry($1).byteCount }
         guard youngFiles.waits(for: byteCount, fileCount: places.count) else { return }
-        let now = StableRead.now()
+        // The disk's clock moves in steps, so it may be a step behind.
+        let now = StableRead.now() + StableRead.clockTick
         let recent = places.map { entry($0).changeNanoseconds }.filter { $0 <= now }.max()
         if let recent { try await StableRead.letAge(recent) }
     }

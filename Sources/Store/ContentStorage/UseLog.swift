@@ -1,4 +1,4 @@
-internal import Basics
+package import Basics
 internal import CSystem
 internal import Glibc
 
@@ -62,5 +62,16 @@ extension ContentStore {
     var uses: UseLog { UseLog(path: FileSystem.join(folder, "store/uses")) }
 
     /// Notes that `root` was added or fetched just now.
-    package func noteUse(of root: ContentRoot, place: String) { uses.note(root, place: place) }
+    package func noteUse(of root: ContentRoot, place: String) {
+        // By the later of two clocks: one that is behind would end the grace period early.
+        uses.note(root, place: place, at: max(.now, diskTime ?? .now))
+    }
+
+    /// The present by the clock of the store's disk, which stamps the packs; nil where no file can be made there.
+    package var diskTime: Timestamp? {
+        let descriptor = mlops_open(folder, O_RDONLY | O_DIRECTORY, 0)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return StableRead.diskTime(at: descriptor).map { Timestamp(milliseconds: $0 / 1_000_000) }
+    }
 }
