@@ -183,9 +183,29 @@ private struct ScratchFolder: Sendable {
 
     init(beside target: String) async throws {
         path = FileSystem.join(FileSystem.parent(of: target), ".\(FileSystem.name(of: target)).mlops-get")
+        try ScratchFolder.refuseForeign(path)
         try FileSystem.createDirectories(path, mode: 0o700)
         lock = try await FileLock(FileSystem.join(path, "lock"), .exclusive, timeout: .seconds(2))
         store = try ContentStore(folder: FileSystem.join(path, ".mlops"))
+    }
+
+    /// Refuses what no earlier call left: a repository may have brought a link along, which leads out of the folder.
+    private static func refuseForeign(_ path: String) throws {
+        guard let status = try FileStatus.of(path) else { return }
+        func hasLink(_ path: String) throws -> Bool {
+            switch try FileStatus.of(path)?.kind {
+            case .symlink: true
+            case .directory: try FileSystem.list(path).contains { try hasLink(FileSystem.join(path, $0)) }
+            default: false
+            }
+        }
+        let isOurs =
+            try status.kind == .directory && status.permissions & 0o077 == 0
+            && !["lock", ".mlops"].contains { try hasLink(FileSystem.join(path, $0)) }
+        guard !isOurs else { return }
+        throw MLOpsError(
+            .failed, "`\(printable(path))` is not what an earlier `mlops get` left there",
+            hint: "see what it is with `ls -la`, and remove it")
     }
 
     /// Where the content is put together.

@@ -63,27 +63,41 @@ package enum TemporaryFile {
 
     private static let swept = Mutex<Set<String>>([])
 
+    /// Does the same in an open folder, wherever its path leads by now.
+    package static func removeAbandonedOnce(in folder: OpenFile) {
+        let place = "/proc/self/fd/\(folder.descriptor)"
+        let key = FileSystem.resolved(place) ?? place
+        guard swept.withLock({ $0.insert(key).inserted }) else { return }
+        for name in (try? FileSystem.list(place)) ?? [] where name.hasSuffix(ending) {
+            removeIfAbandoned(name, in: folder.descriptor)
+        }
+    }
+
     /// Removes the temporary at `path` unless a process holds it.
     ///
     /// - Returns: whether it was removed.
     @discardableResult
-    package static func removeIfAbandoned(_ path: String) -> Bool {
-        guard let status = try? FileStatus.of(path) else { return false }
-        let isOurs = !boot.isEmpty && FileSystem.name(of: path).hasPrefix(".\(boot)-")
+    package static func removeIfAbandoned(_ path: String) -> Bool { removeIfAbandoned(path, in: AT_FDCWD) }
+
+    /// Removes the temporary `name` of the open folder `directory` unless a process holds it.
+    @discardableResult
+    package static func removeIfAbandoned(_ name: String, in directory: Int32) -> Bool {
+        guard let status = try? FileStatus.of(name, in: directory) else { return false }
+        let isOurs = !boot.isEmpty && FileSystem.name(of: name).hasPrefix(".\(boot)-")
         if !isOurs, status.changeNanoseconds > now() - patience { return false }
         switch status.kind {
         case .file:
-            let descriptor = mlops_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+            let descriptor = mlops_openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
             guard descriptor >= 0 else { return false }
             defer { close(descriptor) }
             // While it is locked here, no writer can take it for its own.
-            return flock(descriptor, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0
+            return flock(descriptor, LOCK_EX | LOCK_NB) == 0 && unlinkat(directory, name, 0) == 0
         case .symlink:
             // A link cannot be locked; its name tells whose it is.
-            let parts = FileSystem.name(of: path).split(separator: "-")
+            let parts = FileSystem.name(of: name).split(separator: "-")
             let pid = parts.count == 3 ? pid_t(parts[1]) : nil
             if let pid, isOurs, kill(pid, 0) == 0 || errno != ESRCH { return false }
-            return unlink(path) == 0
+            return unlinkat(directory, name, 0) == 0
         case .directory, .other: return false
         }
     }

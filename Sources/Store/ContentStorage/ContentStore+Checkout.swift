@@ -44,13 +44,17 @@ extension ContentStore {
 
     /// Removes what checkouts that were killed have left behind.
     private func removeAbandoned(at path: String, _ scan: WorkspaceScan?) {
-        let root = scan?.root.directory.path ?? FileSystem.parent(of: path)
-        // Of a folder with thousands of files each may be checked out by itself.
-        if scan?.isFile ?? true { TemporaryFile.removeAbandonedOnce(in: root) }
-        for folder in scan?.folders ?? [] {
-            for name in folder.leftovers {
-                TemporaryFile.removeIfAbandoned(FileSystem.join(FileSystem.join(root, folder.path), name))
+        guard let scan, !scan.isFile else {
+            let parent = FileSystem.parent(of: path)
+            // Of a folder with thousands of files each may be checked out by itself.
+            if let folder = try? openFolder(parent, displayPath: parent) {
+                TemporaryFile.removeAbandonedOnce(in: folder)
             }
+            return
+        }
+        for folder in scan.folders where !folder.leftovers.isEmpty {
+            guard let place = try? scan.root.open(folder.path, flags: O_RDONLY | O_DIRECTORY) else { continue }
+            for name in folder.leftovers { TemporaryFile.removeIfAbandoned(name, in: place.descriptor) }
         }
     }
 

@@ -8,7 +8,7 @@ enum StableRead {
     /// A file younger than this when it is hashed could be changed again without another time in its status.
     static let clockTick: Int64 = 20_000_000
 
-    /// The disk's clock less the monotonic one, once it was looked at.
+    /// What is added to the monotonic clock, once the disk's was looked at.
     private static let diskOffset = Atomic<Int64>(.max)
 
     /// The present, never later than the clock that stamps files says: the system's may have jumped since it was right, and
@@ -35,7 +35,9 @@ enum StableRead {
     /// Lets `now` take the clock of the folder's disk into account.
     static func heedClock(at directory: Int32) {
         guard let time = diskTime(at: directory) else { return }
-        let offset = time - clock(CLOCK_MONOTONIC)
+        let (system, monotonic) = (clock(CLOCK_REALTIME), clock(CLOCK_MONOTONIC))
+        // Less is the length of the disk clock's steps.
+        let offset = (system - time > clockTick ? time : system) - monotonic
         if offset < diskOffset.load(ordering: .relaxed) { diskOffset.store(offset, ordering: .relaxed) }
     }
 

@@ -188,6 +188,47 @@ import Testing
         #expect(try target.surroundings() == before)
     }
 
+    /// Trees that git itself would not make, in a repository that somebody wrote by hand.
+    @Test func namesOfHandMadeTreesOfGitLeadNowhere() throws {
+        let target = try Target()
+        let digest = Digest.of("good")
+        let hex = digest.hex
+        try target.outside.write(
+            "project/.git/lfs/objects/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)", "good")
+        let names = HostileName.refused.filter { !$0.isEmpty && !$0.contains("\0") && $0.utf8.count <= 300 }
+        try target.outside.write("names.json", JSONValue.array(names.map { .string($0) }).canonicalBytes)
+        try target.outside.write(
+            "commit.py",
+            """
+            from hashlib import sha1; from json import load; from os import makedirs; from zlib import compress
+            def put(kind, data):
+                whole = f"{kind} {len(data)}\\0".encode() + data
+                name = sha1(whole).hexdigest()
+                makedirs(f".git/objects/{name[:2]}", exist_ok=True)
+                open(f".git/objects/{name[:2]}/{name[2:]}", "wb").write(compress(whole))
+                return name
+            pointer = put("blob", b"version https://git-lfs.github.com/spec/v1\\noid \(digest)\\nsize 4\\n")
+            names = sorted({name.encode() for name in load(open("../names.json"))})
+            def tree(names):
+                return put("tree", b"".join(b"100644 " + name + b"\\0" + bytes.fromhex(pointer) for name in names))
+            inner = tree(names)
+            outer = put("tree", b"40000 lfs\\0" + bytes.fromhex(inner))
+            who = "x <x@example.org> 1700000000 +0000"
+            commit = put("commit", f"tree {outer}\\nauthor {who}\\ncommitter {who}\\n\\nx\\n".encode())
+            open(".git/refs/heads/main", "w").write(commit + "\\n")
+            """)
+        try Program.run("python3", ["../commit.py"], in: target.project).expectSuccess()
+        let before = try target.surroundings()
+        for arguments in [["import-lfs"], ["import-lfs", "--folder=lfs"], ["gc", "--yes"], ["status"], ["fsck"]] {
+            let result = try Program.mlops(arguments, in: target.project)
+            expectClean(result, "\(arguments)")
+            if arguments[0] == "import-lfs" { #expect(result.exitCode != 0, "\(result.all)") }
+            #expect(try target.surroundings() == before, "\(arguments)")
+        }
+        #expect(!FileSystem.exists(target.outside("project/lfs")))
+        #expect(try FileSystem.list(target.outside("project/registry/datasets")) == ["good.yaml"])
+    }
+
     @Test func specialFilesAreRefusedWithoutHanging() throws {
         let target = try Target()
         for place in [
