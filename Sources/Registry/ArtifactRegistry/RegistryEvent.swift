@@ -77,18 +77,7 @@ package struct RegistryEvent: Hashable, Sendable {
     }
 
     /// The bytes to be stored: canonical JSON with a checksum of the rest of it.
-    package func encoded() throws -> [UInt8] {
-        var members = try JSONValue(encoding: self).object ?? [:]
-        members[RegistryEvent.checksumKey] = .string(RegistryEvent.checksum(of: members))
-        return JSONValue.object(members).canonicalBytes
-    }
-
-    fileprivate static let checksumKey = "checksum"
-
-    /// The digest of the canonical text of all other members.
-    fileprivate static func checksum(of members: [String: JSONValue]) -> String {
-        Digest.of(JSONValue.object(members.filter { $0.key != checksumKey }).canonicalBytes).description
-    }
+    package func encoded() throws -> [UInt8] { try JSONValue(encoding: self).sealed.canonicalBytes }
 }
 
 extension RegistryEvent: Codable {
@@ -175,9 +164,7 @@ package struct StoredEvent: Hashable, Sendable {
                 "event \(number) of `\(artifact)` has format \(format), written by a newer mlops: `\(location)`",
                 hint: "update `mlops`; this one reads format \(RegistryEvent.currentFormat)")
         }
-        guard json.canonicalBytes == bytes, let members = json.object,
-            members[RegistryEvent.checksumKey]?.string == RegistryEvent.checksum(of: members)
-        else { throw damaged("is not what was written") }
+        guard json.canonicalBytes == bytes, json.isIntact == true else { throw damaged("is not what was written") }
         do { event = try json.decode() } catch { throw damaged("cannot be read", cause: error) }
         guard event.artifact == artifact else { throw damaged("says that it belongs to `\(event.artifact)`") }
         guard event.number == number else { throw damaged("says that it is event \(event.number)") }

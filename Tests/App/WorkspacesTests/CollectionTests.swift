@@ -33,7 +33,7 @@ import Testing
             "run": .string(id), "created": .string(then.description), "ingredients": [:], "parameters": [:],
             "outs": [output], "seconds": 1,
         ]
-        let path = try folder.write(".mlops/cache/stages/\(fingerprint.hex).json", entry.canonicalBytes)
+        let path = try folder.write(".mlops/cache/stages/\(fingerprint.hex).json", entry.sealed.canonicalBytes)
         try age(path, days: days)
         if isLast { try folder.write(".mlops/cache/last/p/s\(id)", fingerprint.description + "\n") }
         let run: JSONValue = ["format": 1, "outcome": "succeeded", "stages": [["name": "s", "outs": [output]]]]

@@ -36,4 +36,19 @@ import Testing
         let decoded: [String: Double] = try encoded.decode()
         #expect(decoded["loss"]?.isNaN == true)
     }
+
+    @Test func aSealedObjectTellsWhetherItsMembersAreThose() throws {
+        let object: JSONValue = ["a": 1, "b": ["c": 0.5]]
+        #expect(object.isIntact == nil && JSONValue.int(1).isIntact == nil)
+        #expect(JSONValue.int(1).sealed == .int(1))
+        let sealed = object.sealed
+        #expect(sealed.isIntact == true && sealed.sealed == sealed)
+        let read = try JSONValue(parsing: Array(sealed.prettyText.utf8), source: "x")
+        #expect(read.isIntact == true && read["a"] == 1)
+        var members = try #require(sealed.object)
+        members["a"] = 2
+        #expect(JSONValue.object(members).isIntact == false)
+        members["a"] = nil
+        #expect(JSONValue.object(members).isIntact == false)
+    }
 }

@@ -38,6 +38,43 @@ let triesEveryFlip = ProcessInfo.processInfo.environment["MLOPS_PROVE"] == "1"
         }
     }
 
+    @Test func everyFlippedBitOfAStoredListAndItsSegmentsIsFound() async throws {
+        let project = try StoreFolder()
+        let pieces = (0..<1030).map { Array("piece \($0)".utf8) }
+        let whole = pieces.flatMap { $0 }
+        let made = FileManifest.make(of: pieces.map { .init(chunk: Digest.of($0), byteCount: Int64($0.count)) })
+        #expect(made.segments.count >= 2)
+        let writer = try PackWriter(folder: try project.store.packsFolder())
+        for bytes in made.segments + pieces {
+            let key = ObjectKey(.chunk, Digest.of(bytes))
+            try writer.append(PackFrame(key: key, codec: .raw, plainLength: bytes.count, stored: bytes))
+        }
+        let list = made.manifest.encoded()
+        try writer.append(
+            PackFrame(
+                key: ObjectKey(.manifest, Digest.of(whole)), codec: .raw, plainLength: list.count, stored: list))
+        let pack = try writer.finish()
+        try project.store.packs.install(temporary: pack.path, as: pack.digest)
+        let root = ContentRoot(digest: Digest.of(whole), kind: .file, byteCount: Int64(whole.count), fileCount: 1)
+        let store = try project.reopened()
+        #expect(try await store.verify(roots: [("models/m", root)]).isClean)
+        let path = try #require(try project.packs().first)
+        var (noticed, tried) = (0, 0)
+        for entry in pack.entries where entry.key.kind == .manifest || entry.plainLength > 1000 {
+            let isList = entry.key.kind == .manifest
+            let first = Int(entry.offset) * 8
+            let step = triesEveryFlip ? 37 : isList ? 61 : 4001
+            for bit in stride(from: first, to: first + entry.storedLength * 8, by: step) {
+                try StoreFolder.flipInPlace(path, bit: bit)
+                tried += 1
+                if try await store.verify(roots: [("models/m", root)]).hurtRoots == ["models/m"] { noticed += 1 }
+                try StoreFolder.flipInPlace(path, bit: bit)
+            }
+        }
+        #expect(noticed == tried && tried > 50)
+        print("bit flips: stored list with segments \(noticed)/\(tried) noticed")
+    }
+
     @Test func everyFlippedBitOfARowOfTheStatCacheIsNoticed() {
         let record = StoreFolder.noise(160, seed: 3)
         let good = FolderRecord.sealed(record, path: "data/x")

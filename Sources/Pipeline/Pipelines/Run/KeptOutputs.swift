@@ -86,7 +86,9 @@ package struct KeptOutputs: Sendable {
                 throw unreadable(record, cause: error)
             }
             if let format = json["format"]?.integer, format > 1 { throw newer(record, format) }
-            guard let stages = json["stages"]?.array else { throw unreadable(record, cause: nil) }
+            guard json.isIntact != false, let stages = json["stages"]?.array else {
+                throw unreadable(record, cause: nil)
+            }
             var outputs: [StoredOutput] = []
             for out in stages.flatMap({ $0["outs"]?.array ?? [] }) {
                 guard let output = StoredOutput(out) else { throw unreadable(record, cause: nil) }

@@ -54,6 +54,12 @@ package struct RecordedRun: Sendable {
                 .failed, "`\(printable(source))` has format \(format), written by a newer mlops",
                 hint: "update `mlops`; this one reads 1")
         }
+        // What `--report json=FILE` wrote has no checksum.
+        guard json.isIntact != false else {
+            throw MLOpsError(
+                .damaged, "`\(printable(source))` is not what was written",
+                hint: "restore it from a backup; only the history of this run is lost")
+        }
         guard json["id"]?.string != nil, json["started"]?.string != nil, let stages = json["stages"]?.array else {
             throw MLOpsError(
                 .damaged, "`\(printable(source))` is not the record of a run",

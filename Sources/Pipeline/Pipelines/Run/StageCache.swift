@@ -18,6 +18,7 @@ struct StageCacheEntry: Sendable {
     var duration: Duration
     var effects: JSONValue?
 
+    /// With a checksum: what a flipped bit made of a metric or a digest must not be believed.
     var json: JSONValue {
         var members: [String: JSONValue] = [
             "format": .int(StageCacheEntry.format), "fingerprint": .string(fingerprint.description),
@@ -28,12 +29,13 @@ struct StageCacheEntry: Sendable {
         members["metrics"] = metrics
         members["energy"] = energy
         members["effects"] = effects
-        return .object(members)
+        return JSONValue.object(members).sealed
     }
 
-    /// nil for what is no entry of this format, or not that of `fingerprint`.
+    /// nil for what is no entry of this format, is not what was written, or not that of `fingerprint`.
     init?(_ json: JSONValue, fingerprint: Digest) {
-        guard json["format"]?.integer == 1, json["fingerprint"]?.string == fingerprint.description,
+        guard json["format"]?.integer == 1, json.isIntact == true,
+            json["fingerprint"]?.string == fingerprint.description,
             let pipeline = json["pipeline"]?.string, let stage = json["stage"]?.string, let run = json["run"]?.string,
             let created = json["created"]?.string.flatMap(Timestamp.init), let ingredients = json["ingredients"],
             let outs = json["outs"]?.array, let seconds = json["seconds"]?.number, seconds.isFinite, seconds >= 0
