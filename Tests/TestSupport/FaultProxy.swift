@@ -25,12 +25,14 @@ package final class FaultProxy: Sendable {
         let upstream: Int
         let share: Double
         let stripsConditions: Bool
+        let faults: [Fault]
 
-        init(seed: UInt64, upstream: Int, share: Double, stripsConditions: Bool) {
+        init(seed: UInt64, upstream: Int, share: Double, stripsConditions: Bool, faults: [Fault]) {
             state = Mutex(State(random: seed))
             self.upstream = upstream
             self.share = share
             self.stripsConditions = stripsConditions
+            self.faults = faults
         }
     }
 
@@ -41,8 +43,12 @@ package final class FaultProxy: Sendable {
     ///   - upstream: the port of the server on the loopback.
     ///   - share: of the exchanges that are spoiled.
     ///   - stripsConditions: whether `If-None-Match` never reaches the server, as with some proxies.
-    package init(upstream: Int, seed: UInt64, share: Double, stripsConditions: Bool = false) throws {
-        let core = Core(seed: seed, upstream: upstream, share: share, stripsConditions: stripsConditions)
+    ///   - faults: those that may come.
+    package init(
+        upstream: Int, seed: UInt64, share: Double, stripsConditions: Bool = false, faults: [Fault] = Fault.allCases
+    ) throws {
+        let core = Core(
+            seed: seed, upstream: upstream, share: share, stripsConditions: stripsConditions, faults: faults)
         self.core = core
         server = try ScriptedServer { FaultProxy.answer($0, core) }
     }
@@ -70,7 +76,7 @@ package final class FaultProxy: Sendable {
             state.requestCount += 1
             guard Double(next(&state.random) >> 11) / Double(1 << 53) < core.share else { return nil }
             let isObject = !request.target.contains("list-type") && !request.target.contains("uploads")
-            let fitting = Fault.allCases.filter { fault in
+            let fitting = core.faults.filter { fault in
                 switch fault {
                 case .wrongBytesUp: request.method == "PUT" && !request.body.isEmpty
                 case .wrongBytesDown: request.method == "GET" && isObject
@@ -78,6 +84,7 @@ package final class FaultProxy: Sendable {
                 default: true
                 }
             }
+            guard !fitting.isEmpty else { return nil }
             var position = Int(next(&state.random) % UInt64(fitting.reduce(0) { $0 + $1.weight }))
             for fault in fitting {
                 position -= fault.weight

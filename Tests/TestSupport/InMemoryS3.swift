@@ -1,26 +1,27 @@
-import Basics
-import Foundation
-import Synchronization
-import TestSupport
+internal import Basics
+internal import Foundation
+package import Synchronization
 
 /// A small S3 in memory that verifies checksums and honours conditions, for a `ScriptedServer`.
-final class InMemoryS3: Sendable {
-    struct Upload {
-        var key: String
-        var parts: [Int: [UInt8]] = [:]
+package final class InMemoryS3: Sendable {
+    package struct Upload {
+        package var key: String
+        package var parts: [Int: [UInt8]] = [:]
     }
 
-    struct State {
-        var objects: [String: [UInt8]] = [:]
-        var uploads: [String: Upload] = [:]
-        var uploadCount = 0
+    package struct State {
+        package var objects: [String: [UInt8]] = [:]
+        package var uploads: [String: Upload] = [:]
+        package var uploadCount = 0
         /// How many parts came.
-        var partCount = 0
+        package var partCount = 0
     }
 
-    let state = Mutex(State())
+    package let state = Mutex(State())
 
-    func answer(_ request: ScriptedServer.Request) -> ScriptedServer.Answer {
+    package init() {}
+
+    package func answer(_ request: ScriptedServer.Request) -> ScriptedServer.Answer {
         if let sum = request.headers["x-amz-checksum-sha256"], sum != checksum(request.body) {
             return .text(400, "<Error><Code>BadDigest</Code></Error>")
         }
