@@ -93,6 +93,11 @@ package func hasRawControls(_ text: String) -> Bool {
     }
 }
 
+/// Whether `path` is `folder` or lies below it, told by bytes: an accent can make one character with the slash before it.
+package func isInside(_ path: String, _ folder: String) -> Bool {
+    path.utf8.elementsEqual(folder.utf8) || path.utf8.starts(with: (folder + "/").utf8)
+}
+
 /// Everything below a folder by path, with size and content's digest or link's target: to see that nothing changed.
 package func census(of folder: String) throws -> [String: String] {
     var found: [String: String] = [:]

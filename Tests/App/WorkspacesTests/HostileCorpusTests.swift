@@ -22,7 +22,7 @@ import Testing
     }
 
     private func surroundings() throws -> [String: String] {
-        try census(of: outside.path).filter { !$0.key.hasPrefix(workspace.root + "/") && $0.key != workspace.root }
+        try census(of: outside.path).filter { !isInside($0.key, workspace.root) }
     }
 
     /// Does `work` with each name: a refused one must throw in printable words, any other may.

@@ -100,7 +100,7 @@ import Testing
     private func surroundings() throws -> [String: String] {
         let own = [outside("project"), outside("here")]
         return try census(of: outside.path).filter { item in
-            !own.contains { item.key == $0 || item.key.hasPrefix($0 + "/") }
+            !own.contains { isInside(item.key, $0) }
         }
     }
 

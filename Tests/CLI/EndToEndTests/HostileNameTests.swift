@@ -24,7 +24,7 @@ import Testing
 
         /// Everything outside of the project.
         func surroundings() throws -> [String: String] {
-            try census(of: outside.path).filter { !$0.key.hasPrefix(project + "/") && $0.key != project }
+            try census(of: outside.path).filter { !isInside($0.key, project) }
         }
     }
 
