@@ -58,8 +58,8 @@ let package = Package(
         // MARK: Base
         /// libcurl, loaded when the first transfer asks for it, its variadic calls as plain functions.
         .cModule("CLibcurl", in: "Base"),
-        /// Headers of libgit2 and its variadic calls as plain functions.
-        .cModule("CLibgit2", in: "Base", links: "git2"),
+        /// libgit2, loaded when the first repository is looked for.
+        .cModule("CLibgit2", in: "Base"),
         /// Headers of libzstd.
         .cModule("CZstd", in: "Base", links: "zstd"),
         /// The system calls that Swift cannot name: `openat2`, `FICLONE`, `O_TMPFILE` and the like.

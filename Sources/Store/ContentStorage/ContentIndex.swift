@@ -166,24 +166,35 @@ final class ContentIndex: Sendable {
     private func connect() throws -> DatabaseQueue {
         try Failpoint.reach("index.open")
         var configuration = Configuration()
-        configuration.journalMode = .wal
         configuration.busyMode = .timeout(20)
-        configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA cache_size = -32000") }
+        configuration.prepareDatabase { db in
+            // GRDB's own way to turn on the log writes to it, so that whoever only reads would flush the disk four times.
+            try db.execute(
+                sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000")
+        }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
-        try queue.write { db in
-            guard let found = try Int.fetchOne(db, sql: "PRAGMA user_version") else { return }
-            if found == ContentIndex.version { return }
-            // Another program's version: its tables go, whatever they are.
-            for row in try Row.fetchAll(
-                db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-            {
-                guard let table = row.text(0) else { continue }
-                try db.execute(sql: "DROP TABLE \"\(table)\"")
-            }
-            try ContentIndex.createTables(db)
+        if try queue.read(ContentIndex.foundVersion) != ContentIndex.version {
+            try queue.write(ContentIndex.replaceTables)
         }
         try reconcile(queue)
         return queue
+    }
+
+    private static func foundVersion(_ db: Database) throws -> Int? {
+        try Int.fetchOne(db, sql: "PRAGMA user_version")
+    }
+
+    /// Makes the tables of this version, unless somebody else has done it meanwhile.
+    private static func replaceTables(_ db: Database) throws {
+        if try foundVersion(db) == version { return }
+        // Another program's version: its tables go, whatever they are.
+        for row in try Row.fetchAll(
+            db, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        {
+            guard let table = row.text(0) else { continue }
+            try db.execute(sql: "DROP TABLE \"\(table)\"")
+        }
+        try createTables(db)
     }
 
     private func openMemory() throws -> DatabaseQueue {

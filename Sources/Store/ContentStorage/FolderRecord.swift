@@ -39,18 +39,23 @@ struct FolderRecord {
     private static let sealLength = 8
 
     /// The first bytes of the digest of path and record: SQLite would not notice a flipped bit, and `status` would believe it.
-    private static func seal(_ record: some Sequence<UInt8>, path: String) -> ArraySlice<UInt8> {
+    private static func seal(_ record: UnsafeRawBufferPointer, path: String) -> ArraySlice<UInt8> {
+        var hasher = DigestHasher()
+        hasher.update(Array(path.utf8) + [0])
+        hasher.update(record)
         var bytes: [UInt8] = []
-        Digest.of(Array(path.utf8) + [0] + record).append(to: &bytes)
+        hasher.finalize().append(to: &bytes)
         return bytes.prefix(sealLength)
     }
 
-    static func sealed(_ record: [UInt8], path: String) -> [UInt8] { record + seal(record, path: path) }
+    static func sealed(_ record: [UInt8], path: String) -> [UInt8] {
+        record + record.withUnsafeBytes { seal($0, path: path) }
+    }
 
     /// The record, or nil if it is not what was written.
-    static func unsealed(_ bytes: [UInt8], path: String) -> [UInt8]? {
-        let record = bytes.dropLast(sealLength)
-        return bytes.suffix(sealLength) == seal(record, path: path) ? Array(record) : nil
+    static func unsealed(_ bytes: UnsafeRawBufferPointer, path: String) -> [UInt8]? {
+        let record = UnsafeRawBufferPointer(rebasing: bytes.dropLast(sealLength))
+        return bytes.suffix(sealLength).elementsEqual(seal(record, path: path)) ? Array(record) : nil
     }
 
     private static func append(_ value: Int64, to output: inout [UInt8]) {
@@ -126,7 +131,7 @@ extension ContentIndex {
             return try paths.map { path in
                 let row = try Row.fetchOne(statement, arguments: [Data(path.utf8)])
                 return try row?.withUnsafeData(atIndex: 0) { data in
-                    data.flatMap { FolderRecord.unsealed([UInt8]($0), path: path) }
+                    data.flatMap { data in data.withUnsafeBytes { FolderRecord.unsealed($0, path: path) } }
                 }
             }
         }

@@ -74,7 +74,7 @@ extension GitRepository {
 
 /// The lines of `ours` and `theirs` put together as `git merge-file` does, with conflict markers where both changed.
 package func mergeLines(base: String, ours: String, theirs: String) throws -> (text: String, hasConflicts: Bool) {
-    _ = LibGit2.start
+    try LibGit2.start()
     func input(_ text: UnsafeBufferPointer<CChar>) -> git_merge_file_input {
         var input = git_merge_file_input()
         input.version = UInt32(GIT_MERGE_FILE_INPUT_VERSION)

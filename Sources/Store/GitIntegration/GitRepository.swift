@@ -34,7 +34,7 @@ package final class GitRepository: Sendable {
     /// - Throws: kind `.notAllowed` if another user owns it, kind `.failed` if it is bare, uses SHA-256 objects or
     ///   another extension that libgit2 lacks, or is broken.
     package static func discover(from path: String) throws -> GitRepository? {
-        _ = LibGit2.start
+        try LibGit2.start()
         var opened: OpaquePointer?
         let code = git_repository_open_ext(&opened, path, 0, nil)
         guard code == 0, let repository = opened else { return try explainFailedOpening(code, path) }

@@ -3,19 +3,33 @@ internal import CLibgit2
 internal import Dispatch
 internal import Glibc
 
-/// libgit2, started once, when the first repository is looked for.
+/// libgit2, loaded and started once, when the first repository is looked for.
 enum LibGit2 {
-    /// Starts libgit2, and lets it open repositories with per-worktree configuration (which `git sparse-checkout` turns
-    /// on).
-    static let start: Void = {
-        git_libgit2_init()
+    /// Whether it could be loaded. It then opens repositories with per-worktree configuration (which `git sparse-checkout`
+    /// turns on), too.
+    private static let isLoaded: Bool = {
+        guard mlops_git_load() == 0 else { return false }
         "worktreeconfig".withCString { name in
             withUnsafePointer(to: Optional(name)) { _ = mlops_git_accept_extensions($0, 1) }
         }
+        return true
     }()
 
-    /// Starts it on another thread, for whoever will need it soon: it reads the system's certificates, which takes a while.
-    static func startAhead() { DispatchQueue.global(qos: .userInitiated).async { _ = start } }
+    /// Starts it, before any of its functions is called.
+    ///
+    /// - Throws: kind `.failed` if this machine does not have it.
+    static func start() throws {
+        guard !isLoaded else { return }
+        throw MLOpsError(
+            .failed, "git repositories cannot be read: \(String(cString: mlops_git_load_error()))",
+            hint: "install libgit2, on Debian with `apt-get install \(package)`")
+    }
+
+    private static let package = "libgit2-\(LIBGIT2_SOVERSION)"
+
+    /// Starts it on another thread, for whoever will need it soon: it brings many libraries along and reads the system's
+    /// certificates, which takes a while.
+    static func startAhead() { DispatchQueue.global(qos: .userInitiated).async { _ = isLoaded } }
 
     /// What libgit2 says about the last failure on this thread.
     static var lastMessage: String {
