@@ -114,30 +114,45 @@ FUNCTIONS(DECLARE)
 FUNCTIONS(DEFINE)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void *library;
+static _Thread_local int is_starting;
 static __typeof__(&git_libgit2_opts) options;
 static int is_loaded;
 static char error[512];
 
-static void *find(void *library, const char *name) {
+static void *find(const char *name) {
     void *symbol = dlsym(library, name);
     if (!symbol) snprintf(error, sizeof error, "%s lacks %s", LIBRARY, name);
     return symbol;
 }
 
+// libgit2 reads all certificates of the system when it starts, for connections that nobody makes here: `mlops` leaves them
+// to the program git. That takes longer than all else of a start, so libgit2 finds this function before mbedTLS's own, and
+// learns that there are none; a connection would be refused. Anybody else gets the real one.
+__attribute__((visibility("default"))) int mbedtls_x509_crt_parse_file(void *chain, const char *path) {
+    static const int file_error = -0x2900; // MBEDTLS_ERR_X509_FILE_IO_ERROR
+    if (is_starting || !library) return file_error;
+    int (*real)(void *, const char *) = (int (*)(void *, const char *))dlsym(library, "mbedtls_x509_crt_parse_file");
+    return real ? real(chain, path) : file_error;
+}
+
 static void load(void) {
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         snprintf(error, sizeof error, "%s", dlerror());
         return;
     }
 #define FIND(result, name, parameters, arguments)                                                                      \
-    loaded_##name = (__typeof__(loaded_##name))find(library, #name);                                                   \
+    loaded_##name = (__typeof__(loaded_##name))find(#name);                                                            \
     if (!loaded_##name) return;
     FUNCTIONS(FIND)
-    options = (__typeof__(options))find(library, "git_libgit2_opts");
-    __typeof__(&git_libgit2_init) start = (__typeof__(start))find(library, "git_libgit2_init");
+    options = (__typeof__(options))find("git_libgit2_opts");
+    __typeof__(&git_libgit2_init) start = (__typeof__(start))find("git_libgit2_init");
     if (!options || !start) return;
-    if (start() < 0) {
+    is_starting = 1;
+    int count = start();
+    is_starting = 0;
+    if (count < 0) {
         snprintf(error, sizeof error, "%s does not start", LIBRARY);
         return;
     }

@@ -11,10 +11,15 @@ package protocol ChunkSource: Sendable {
 
 /// Chunks on their way.
 package protocol ChunkStream: Sendable {
-    /// The next ones, each proven to be what its key says; nil after the last. Waits, so it is not for a task.
+    /// The next ones; nil after the last. Waits, so it is not for a task.
     ///
     /// - Throws: what fetching them ran into; `CancellationError` after `stop`.
     func next() throws -> ChunkBatch?
+    /// The chunks of the last `next` once more, each proven to be what its key says, because they were not what they should
+    /// be.
+    ///
+    /// - Throws: kind `.damaged` naming what is wrong if they are no better.
+    func again() throws -> ChunkBatch
     /// Fetches no more.
     func stop()
 }
@@ -26,15 +31,19 @@ package struct ChunkBatch: Sendable {
     package let stored: [UInt8]
     /// Their bytes, one after the other.
     package let plain: [UInt8]
+    /// Whether each chunk is known to be what its key says.
+    package private(set) var isProven: Bool
 
+    /// Chunks that came as they are stay unproven: whoever hashes the file hashes them along, two for the time of one.
+    ///
     /// - Parameter stored: what `entries` tell of, one after the other.
-    /// - Throws: kind `.damaged` if a chunk is not what its key says.
+    /// - Throws: kind `.damaged` if a compressed chunk is not what its key says.
     package init(_ entries: [PackEntry], stored: [UInt8]) throws {
         self.entries = entries
         self.stored = stored
-        guard entries.contains(where: { $0.codec != .raw }) else {
+        isProven = entries.contains { $0.codec != .raw }
+        guard isProven else {
             plain = stored
-            try ChunkBatch.prove(entries, stored)
             return
         }
         var plain: [UInt8] = []
@@ -47,17 +56,34 @@ package struct ChunkBatch: Sendable {
         self.plain = plain
     }
 
-    private static func prove(_ entries: [PackEntry], _ bytes: [UInt8]) throws {
-        try bytes.withUnsafeBytes { raw in
-            var start = 0
-            let pieces = entries.map { entry in
-                defer { start += entry.storedLength }
-                return UnsafeRawBufferPointer(rebasing: raw[start..<start + entry.storedLength])
-            }
-            for (entry, digest) in zip(entries, Digest.ofEach(pieces)) where entry.key.id != digest {
-                throw PackFrame.damaged(entry.key, "has other bytes than its digest says")
-            }
+    /// - Throws: kind `.damaged` if a chunk is not what its key says.
+    package mutating func prove() throws {
+        guard !isProven else { return }
+        var hasher = DigestHasher()
+        if let entry = firstStranger(&hasher) {
+            throw PackFrame.damaged(entry.key, "has other bytes than its digest says")
         }
+        isProven = true
+    }
+
+    /// Continues the hash of a file with the batch; false, with the hash as it was, if a chunk is not what its key says.
+    func isGenuine(continuing hasher: inout DigestHasher) -> Bool {
+        if isProven {
+            hasher.update(plain)
+            return true
+        }
+        var continued = hasher
+        guard firstStranger(&continued) == nil else { return false }
+        hasher = continued
+        return true
+    }
+
+    /// The first chunk as it is that its key does not fit; `hasher` goes on with all of them.
+    private func firstStranger(_ hasher: inout DigestHasher) -> PackEntry? {
+        let digests = plain.withUnsafeBytes {
+            hasher.update($0, pieces: $0, lengths: entries.map { UInt32($0.storedLength) })
+        }
+        return zip(entries, digests).first { $0.key.id != $1 }?.0
     }
 }
 

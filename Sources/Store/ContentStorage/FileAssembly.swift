@@ -56,21 +56,26 @@ struct FileAssembly: Sendable {
             let bytes: Piece
             do {
                 if let incoming, incoming.isNext(position) {
-                    let batch = try incoming.next(among: chunks[position...])
+                    // Its chunks are hashed along with the file, so what came before must have been.
+                    let batch = try queue.sync {
+                        try hasher.withLock { try incoming.next(among: chunks[position...], hasher: &$0) }
+                    }
                     position += batch.entries.count
                     bytes = .received(batch.plain)
+                    free.signal()
                 } else {
-                    position = try load(from: position, into: stretches[next])
-                    bytes = .loaded(stretches[next])
+                    let stretch = stretches[next]
+                    position = try load(from: position, into: stretch)
+                    bytes = .loaded(stretch)
                     next = 1 - next
+                    queue.async {
+                        hasher.withLock { $0.update(stretch.bytes) }
+                        free.signal()
+                    }
                 }
             } catch {
                 free.signal()
                 throw error
-            }
-            queue.async {
-                hasher.withLock { hasher in bytes.withBytes { hasher.update($0) } }
-                free.signal()
             }
             try bytes.withBytes { try writer.append($0) }
             progress.add(bytes: bytes.withBytes { Int64($0.count) }, files: 0)
@@ -178,11 +183,17 @@ final class IncomingChunks: @unchecked Sendable {
     /// Whether the chunk at `position` is the next that comes.
     func isNext(_ position: Int) -> Bool { turn < positions.count && positions[turn] == position }
 
-    /// The next batch, which must be what the file wants next; it is kept in the store.
-    func next(among wanted: ArraySlice<FileManifest.Entry>) throws -> ChunkBatch {
-        guard let batch = try stream.next(), batch.entries.count <= wanted.count,
+    /// The next batch, which must be what the file wants next, proven; it is kept in the store.
+    ///
+    /// - Parameter hasher: of the file; it goes on with the batch.
+    func next(among wanted: ArraySlice<FileManifest.Entry>, hasher: inout DigestHasher) throws -> ChunkBatch {
+        guard var batch = try stream.next(), batch.entries.count <= wanted.count,
             zip(batch.entries, wanted).allSatisfy({ $0.key.id == $1.chunk && Int64($0.plainLength) == $1.byteCount })
         else { throw MLOpsError(.damaged, "the remote sends other chunks than were asked for", hint: healingHint) }
+        if !batch.isGenuine(continuing: &hasher) {
+            batch = try stream.again()
+            hasher.update(batch.plain)
+        }
         try keeper.append(batch)
         turn += batch.entries.count
         return batch

@@ -5,7 +5,7 @@ internal import Workspaces
 
 struct Install: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Let git check out, push and merge data along with pointers",
+        commandName: "install", abstract: "Let git check out, push and merge data along with pointers",
         discussion: """
             Writes the hooks post-checkout, post-merge and pre-push, a merge driver for pointers into git's configuration,
             and a line for it into .gitattributes. Hooks that are there stay and run too. Once in each clone.
@@ -29,7 +29,7 @@ struct Install: Verb {
 
 struct Uninstall: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Take out what `mlops install` put into git",
+        commandName: "uninstall", abstract: "Take out what `mlops install` put into git",
         discussion: """
             Other lines of the same hooks stay.
 

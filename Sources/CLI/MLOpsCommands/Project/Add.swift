@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Add: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Record files or folders as artifacts",
+        commandName: "add", abstract: "Record files or folders as artifacts",
         discussion: """
             The content goes into the store, a pointer into registry/, the path into .gitignore. Content that the store
             has already is not stored again.

@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Checkout: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Restore the data that this commit's pointers name",
+        commandName: "checkout", abstract: "Restore the data that this commit's pointers name",
         discussion: """
             Run it after `git checkout <rev>`. Files that are right already are left alone; a file whose content is
             nowhere in the store is never overwritten without --force.

@@ -3,7 +3,7 @@ internal import TerminalOutput
 
 struct Completion: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Print the completion script of a shell",
+        commandName: "completion", abstract: "Print the completion script of a shell",
         discussion: """
             Examples:
               mlops completion bash > /etc/bash_completion.d/mlops

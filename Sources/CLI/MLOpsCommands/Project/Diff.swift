@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Diff: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Show which artifacts and files differ from a revision of git",
+        commandName: "diff", abstract: "Show which artifacts and files differ from a revision of git",
         discussion: """
             With one revision, the files as they are now are compared with it; with two, the second with the first.
 

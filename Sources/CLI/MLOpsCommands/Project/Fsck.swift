@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Fsck: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Read every byte of the store and say what is damaged",
+        commandName: "fsck", abstract: "Read every byte of the store and say what is damaged",
         discussion: """
             Ends with 12 if anything is damaged or missing, naming the artifacts that it hurts. With --heal, what is
             sound in damaged packs is kept, and what is broken or missing comes back from unchanged files of the

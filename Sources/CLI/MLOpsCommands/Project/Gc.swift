@@ -6,7 +6,7 @@ internal import Workspaces
 
 struct Gc: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Remove stored content that nothing needs any more",
+        commandName: "gc", abstract: "Remove stored content that nothing needs any more",
         discussion: """
             Says what would go, and removes it with --yes. What is needed: the data of every commit of every branch, tag
             and stash, of all working trees and unfinished merges, of published versions, of runs and their cache; and

@@ -5,7 +5,7 @@ internal import Workspaces
 
 struct Init: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Make this directory the root of a project",
+        commandName: "init", abstract: "Make this directory the root of a project",
         discussion: """
             Writes registry/config.yaml, makes .mlops/ and has git ignore it. Files that exist stay as they are.
 

@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Log: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Show the commits that changed artifacts",
+        commandName: "log", abstract: "Show the commits that changed artifacts",
         discussion: """
             Examples:
               mlops log

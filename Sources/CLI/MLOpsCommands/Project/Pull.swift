@@ -8,7 +8,7 @@ internal import Workspaces
 
 struct Pull: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Fetch the data of this commit's pointers and check it out",
+        commandName: "pull", abstract: "Fetch the data of this commit's pointers and check it out",
         discussion: """
             With --path only a part of an artifact is fetched, and the rest of the workspace is left alone. Later calls of
             `pull` and `checkout` keep to the parts that were asked for, and `mlops status` shows them, until --whole asks for

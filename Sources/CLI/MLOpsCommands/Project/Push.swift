@@ -8,7 +8,7 @@ internal import Workspaces
 
 struct Push: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Send the data of this commit's pointers to a remote",
+        commandName: "push", abstract: "Send the data of this commit's pointers to a remote",
         discussion: """
             What the remote has already is not sent again. To publish a version for others to pull by name, use
             `mlops registry push`. With --run-cache the results of pipeline stages go too, so that a machine that pulls them

@@ -7,7 +7,7 @@ internal import Workspaces
 
 struct Status: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Show how files stand against the recorded artifacts",
+        commandName: "status", abstract: "Show how files stand against the recorded artifacts",
         discussion: """
             Unchanged files are known by size, times and inode and are not read again. `partial` means that the parts that
             were asked for with --path are right.

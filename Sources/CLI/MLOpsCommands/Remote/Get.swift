@@ -8,7 +8,7 @@ internal import Workspaces
 
 struct Get: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Download an artifact from a remote, without a project",
+        commandName: "get", abstract: "Download an artifact from a remote, without a project",
         discussion: """
             For CI and servers: needs no repository and no `mlops init`. The files are verified and appear all at once; after
             an interruption the same command goes on. Without an artifact it lists what the remote has. Credentials come

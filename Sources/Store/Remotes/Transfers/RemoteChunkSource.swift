@@ -51,7 +51,7 @@ package final class RemoteChunkSource: ChunkSource {
     package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
 
     package func stream(_ runs: [[ObjectKey]]) -> any ChunkStream {
-        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in try await fetch($0) }
+        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in try await fetch($0, proves: $1) }
     }
 
     /// Neighbours in a pack of the remote.
@@ -87,11 +87,14 @@ package final class RemoteChunkSource: ChunkSource {
         return segments
     }
 
-    private func fetch(_ segment: Segment) async throws -> ChunkBatch {
+    /// - Parameter proves: whether chunks that came as they are must be what their keys say.
+    private func fetch(_ segment: Segment, proves: Bool) async throws -> ChunkBatch {
         let batch = try await transfer.namingPack(packKey(segment.pack.digest)) {
             try Failpoint.reach("pull.range")
             let bytes = try await transfer.remote.get(packKey(segment.pack.digest), range: segment.range)
-            return try ChunkBatch(segment.entries, stored: bytes)
+            var batch = try ChunkBatch(segment.entries, stored: bytes)
+            if proves { try batch.prove() }
+            return batch
         }
         moved.withLock {
             $0.objectCount += batch.entries.count
@@ -103,27 +106,53 @@ package final class RemoteChunkSource: ChunkSource {
 
 /// Keeps some fetches under way, and hands out what they bring in order.
 private final class RemoteChunkStream: ChunkStream {
+    typealias Fetch = @Sendable (_ segment: RemoteChunkSource.Segment, _ proves: Bool) async throws -> ChunkBatch
+
     /// One fetch: what it brought, once `isDone` was signalled.
     private final class Slot: Sendable {
-        let outcome = Mutex<Result<ChunkBatch, any Error>?>(nil)
-        let isDone = DispatchSemaphore(value: 0)
-        let task = Mutex<Task<Void, Never>?>(nil)
+        let segment: RemoteChunkSource.Segment
+        private let outcome = Mutex<Result<ChunkBatch, any Error>?>(nil)
+        private let isDone = DispatchSemaphore(value: 0)
+        private let task = Mutex<Task<Void, Never>?>(nil)
+
+        init(_ segment: RemoteChunkSource.Segment, proves: Bool = false, _ fetch: @escaping Fetch) {
+            self.segment = segment
+            let task = Task { [self] in
+                let result: Result<ChunkBatch, any Error>
+                do {
+                    result = .success(try await fetch(segment, proves))
+                } catch {
+                    result = .failure(error)
+                }
+                outcome.withLock { $0 = result }
+                isDone.signal()
+            }
+            self.task.withLock { $0 = task }
+        }
+
+        func cancel() { task.withLock { $0?.cancel() } }
+
+        func wait() throws -> ChunkBatch {
+            isDone.wait()
+            return try outcome.withLock { outcome in
+                guard let outcome else { throw CancellationError() }
+                return try outcome.get()
+            }
+        }
     }
 
     private struct State {
         var waiting: [RemoteChunkSource.Segment]
         var running: [Slot] = []
+        var last: RemoteChunkSource.Segment?
         var isStopped = false
     }
 
     private let width: Int
-    private let fetch: @Sendable (RemoteChunkSource.Segment) async throws -> ChunkBatch
+    private let fetch: Fetch
     private let state: Mutex<State>
 
-    init(
-        _ segments: [RemoteChunkSource.Segment], width: Int,
-        fetch: @escaping @Sendable (RemoteChunkSource.Segment) async throws -> ChunkBatch
-    ) {
+    init(_ segments: [RemoteChunkSource.Segment], width: Int, fetch: @escaping Fetch) {
         self.width = width
         self.fetch = fetch
         state = Mutex(State(waiting: segments.reversed()))
@@ -132,19 +161,7 @@ private final class RemoteChunkStream: ChunkStream {
 
     private func fill(_ state: inout State) {
         while !state.isStopped, state.running.count < width, let segment = state.waiting.popLast() {
-            let slot = Slot()
-            state.running.append(slot)
-            let task = Task { [fetch] in
-                let outcome: Result<ChunkBatch, any Error>
-                do {
-                    outcome = .success(try await fetch(segment))
-                } catch {
-                    outcome = .failure(error)
-                }
-                slot.outcome.withLock { $0 = outcome }
-                slot.isDone.signal()
-            }
-            slot.task.withLock { $0 = task }
+            state.running.append(Slot(segment, fetch))
         }
     }
 
@@ -154,15 +171,25 @@ private final class RemoteChunkStream: ChunkStream {
             return state.running.first
         }
         guard let slot else { return nil }
-        slot.isDone.wait()
+        let batch = Result { try slot.wait() }
         state.withLock { state in
             if !state.running.isEmpty { state.running.removeFirst() }
+            state.last = slot.segment
             fill(&state)
         }
-        return try slot.outcome.withLock { outcome in
-            guard let outcome else { throw CancellationError() }
-            return try outcome.get()
+        return try batch.get()
+    }
+
+    func again() throws -> ChunkBatch {
+        let slot = try state.withLock { state in
+            guard !state.isStopped, let segment = state.last else { throw CancellationError() }
+            let slot = Slot(segment, proves: true, fetch)
+            state.running.insert(slot, at: 0)
+            return slot
         }
+        let batch = Result { try slot.wait() }
+        state.withLock { if !$0.running.isEmpty { $0.running.removeFirst() } }
+        return try batch.get()
     }
 
     func stop() {
@@ -171,6 +198,6 @@ private final class RemoteChunkStream: ChunkStream {
             state.waiting = []
             return state.running
         }
-        for slot in running { slot.task.withLock { $0?.cancel() } }
+        for slot in running { slot.cancel() }
     }
 }
