@@ -1,4 +1,6 @@
 internal import Basics
+internal import Dispatch
+internal import Synchronization
 
 /// Where a checkout gets chunks of large files that the store lacks, so that they go into the file and into the store while
 /// they arrive.
@@ -89,14 +91,45 @@ package struct ChunkBatch: Sendable {
 
 /// Puts chunks that came from elsewhere into packs of this store, each pack as soon as it is full.
 ///
-/// One thread at a time uses it.
+/// One thread at a time uses it; while a pack is flushed, the next is filled.
 final class ChunkKeeper {
+    /// Flushes packs and gives them their names.
+    private final class Installer: Sendable {
+        private let store: ContentStore
+        private let failure = Mutex<(any Error)?>(nil)
+
+        init(_ store: ContentStore) { self.store = store }
+
+        /// - Throws: what an earlier pack ran into.
+        func check() throws { try failure.withLock { if let failure = $0 { throw failure } } }
+
+        func install(_ writer: PackWriter) {
+            do {
+                let pack = try writer.finish()
+                try store.packs.install(temporary: pack.path, as: pack.digest)
+                let indexed = IndexedPack(digest: pack.digest, byteCount: pack.byteCount, entries: pack.entries)
+                try store.index.record(packs: [indexed], complete: [], folders: [])
+            } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+        }
+    }
+
     private let store: ContentStore
+    private let installer: Installer
+    private let queue = DispatchQueue(label: "mlops.keep")
     private var writer: PackWriter?
 
-    init(_ store: ContentStore) { self.store = store }
+    init(_ store: ContentStore) {
+        self.store = store
+        installer = Installer(store)
+    }
 
+    deinit { queue.sync {} }
+
+    /// - Throws: what an earlier pack ran into.
     func append(_ batch: ChunkBatch) throws {
+        try installer.check()
         let writer = try self.writer ?? PackWriter(folder: store.packsFolder())
         self.writer = writer
         try batch.stored.withUnsafeBytes { raw in
@@ -108,17 +141,22 @@ final class ChunkKeeper {
                 start += entry.storedLength
             }
         }
-        if writer.isFull { try finish() }
+        if writer.isFull { install() }
     }
 
     /// Flushes and installs what was not yet.
     func finish() throws {
-        guard let writer else { return }
-        self.writer = nil
-        let pack = try writer.finish()
-        try store.packs.install(temporary: pack.path, as: pack.digest)
-        let indexed = IndexedPack(digest: pack.digest, byteCount: pack.byteCount, entries: pack.entries)
-        try store.index.record(packs: [indexed], complete: [], folders: [])
+        install()
+        queue.sync {}
+        try installer.check()
+    }
+
+    private func install() {
+        guard let full = writer else { return }
+        writer = nil
+        // One at a time, so that a slow disk is felt.
+        queue.sync {}
+        queue.async { [installer] in installer.install(full) }
     }
 }
 
