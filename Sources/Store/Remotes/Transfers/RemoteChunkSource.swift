@@ -66,7 +66,7 @@ package final class RemoteChunkSource: ChunkSource {
     }
 
     /// Longer ones are cut, so that all connections work and memory stays bounded.
-    private static let longestSegment: Int64 = 8 << 20
+    private static let longestSegment: Int64 = 4 << 20
 
     private func segments(of run: [ObjectKey]) -> [Segment] {
         var segments: [Segment] = []
