@@ -106,6 +106,7 @@ final class ScannedFolder: @unchecked Sendable {
         }
         defer { closedir(stream) }
         let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 19
+        var found: [FoundName] = []
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
@@ -126,17 +127,36 @@ final class ScannedFolder: @unchecked Sendable {
                 throw MLOpsError(
                     .usage, "the name `\(text)` in `\(displayPath)` \(fault)", hint: "rename it or move it elsewhere")
             }
-            entries.append(ScannedEntry(nameStart: UInt32(names.count), nameLength: UInt8(name.count)))
+            found.append(FoundName(name, start: names.count))
             names.append(contentsOf: name)
             names.append(0)
         }
-        names.withUnsafeBytes { bytes in
-            entries.sort { left, right in
-                let first = bytes[Int(left.nameStart)..<Int(left.nameStart) + Int(left.nameLength)]
-                let second = bytes[Int(right.nameStart)..<Int(right.nameStart) + Int(right.nameLength)]
-                return EntryName.precedes(
-                    UnsafeRawBufferPointer(rebasing: first), UnsafeRawBufferPointer(rebasing: second))
-            }
+        names.withUnsafeBytes { bytes in found.sort { $0.precedes($1, in: bytes) } }
+        entries = found.map { ScannedEntry(nameStart: $0.start, nameLength: $0.length) }
+    }
+
+    /// A name among others, small enough to be moved about while they are sorted.
+    private struct FoundName {
+        /// The first eight bytes, as a number in whose order they stand; no name holds a zero byte.
+        let beginning: UInt64
+        let start: UInt32
+        let length: UInt8
+
+        init(_ name: UnsafeRawBufferPointer, start: Int) {
+            var beginning: UInt64 = 0
+            for byte in name.prefix(8) { beginning = beginning << 8 | UInt64(byte) }
+            self.beginning = beginning << (8 * UInt64(8 - min(8, name.count)))
+            self.start = UInt32(start)
+            length = UInt8(name.count)
+        }
+
+        func precedes(_ other: FoundName, in names: UnsafeRawBufferPointer) -> Bool {
+            if beginning != other.beginning { return beginning < other.beginning }
+            return EntryName.precedes(bytes(in: names), other.bytes(in: names))
+        }
+
+        private func bytes(in names: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+            UnsafeRawBufferPointer(rebasing: names[Int(start)..<Int(start) + Int(length)])
         }
     }
 
