@@ -40,8 +40,8 @@ struct ExpectationTests {
         name: p
         executor: slurm
         stages:
-          a: { run: "cat in > a", deps: [in], outs: [a] }
-          b: { run: "head -c 1 a > b", deps: [a], outs: [b] }
+          a: { run: "head -c 1 in > a", deps: [in], outs: [a] }
+          b: { run: "cat a > b", deps: [a], outs: [b] }
           c: { run: "cat b > c; echo x >> count", deps: [b], outs: [c] }
         """
 
@@ -75,7 +75,7 @@ struct ExpectationTests {
     }
 
     @Test func aFailureTakesThemOutOfTheQueue() async throws {
-        let bench = try bench(Self.chain.replacing("cat in > a", with: "exit 3"))
+        let bench = try bench(Self.chain.replacing("head -c 1 in > a", with: "exit 3"))
         let cluster = Cluster(patience: 3)
         let report = try await bench.run { $0.executors = [cluster] }
         #expect(Bench.states(report) == ["a: failed", "b: skipped", "c: skipped"])
