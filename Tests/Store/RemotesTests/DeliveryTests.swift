@@ -115,7 +115,7 @@ import Testing
         let root = try await here.add("big.bin")
         try await push(root, of: here, to: remote)
         let spoiled = FaultyRemote(remote) { key, bytes in
-            guard key.hasPrefix("packs/"), bytes.count > 4 << 20 else { return bytes }
+            guard key.hasPrefix("packs/"), bytes.count > 1 << 20 else { return bytes }
             var bytes = bytes
             bytes[bytes.count / 2] ^= 1
             return bytes
