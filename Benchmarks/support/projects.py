@@ -135,7 +135,8 @@ class DVCProject(Project):
 
     def forget(self) -> None:
         set_aside(self.folder / ".dvc/cache", self.folder / ".dvc/tmp", self.site_cache)
-        remove(*self.folder.glob("*.dvc"))
+        # Its own folder is called `.dvc`, which the pattern fits, too.
+        remove(*(path for path in self.folder.glob("*.dvc") if path.is_file()))
 
     def forget_content(self) -> None:
         set_aside(self.folder / ".dvc/cache", self.folder / ".dvc/tmp", self.site_cache)
