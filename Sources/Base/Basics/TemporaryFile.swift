@@ -65,12 +65,7 @@ package enum TemporaryFile {
 
     /// Does the same in an open folder, wherever its path leads by now.
     package static func removeAbandonedOnce(in folder: OpenFile) {
-        let place = "/proc/self/fd/\(folder.descriptor)"
-        let key = FileSystem.resolved(place) ?? place
-        guard swept.withLock({ $0.insert(key).inserted }) else { return }
-        for name in (try? FileSystem.list(place)) ?? [] where name.hasSuffix(ending) {
-            removeIfAbandoned(name, in: folder.descriptor)
-        }
+        removeAbandonedOnce(in: "/proc/self/fd/\(folder.descriptor)")
     }
 
     /// Removes the temporary at `path` unless a process holds it.

@@ -81,7 +81,7 @@ enum StableRead {
 
 /// What to do about files so young that a later change could leave their status as it is.
 package enum YoungFiles: Sendable {
-    /// Wait until they are older: 20 ms at most.
+    /// Wait until they are older: 40 ms at most.
     case wait
     /// Read them again when they are next looked at, where that takes no longer than waiting.
     case readAgain
