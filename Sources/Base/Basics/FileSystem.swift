@@ -170,7 +170,12 @@ package enum FileSystem {
 
     /// Calls `body` with the bytes of each name in a folder, in no order, without `.` and `..`.
     package static func forEachName(in path: String, _ body: (UnsafeRawBufferPointer) -> Void) throws {
-        guard let stream = opendir(path) else { throw MLOpsError.system("list", path, errno: errno) }
+        let directory = mlops_open(path, O_RDONLY | O_DIRECTORY, 0)
+        guard directory >= 0, let stream = fdopendir(directory) else {
+            let number = errno
+            if directory >= 0 { close(directory) }
+            throw MLOpsError.system("list", path, errno: number)
+        }
         defer { closedir(stream) }
         let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
         while true {

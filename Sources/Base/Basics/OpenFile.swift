@@ -29,6 +29,10 @@ package final class OpenFile: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Leaves the last `count` descriptors that the process may have to libraries that cannot do without: whatever this
+    /// project opens from now on fails before it takes one of them, as it would at the limit itself.
+    package static func spare(_ count: Int) { _ = mlops_spare_descriptors(Int32(count)) }
+
     /// Size, times and kind as `fstat` gives them.
     package func status() throws -> FileStatus {
         var status = stat()

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 // The header turns calls of these into type checks; here the plain functions are wanted.
 #undef curl_easy_setopt
@@ -96,7 +97,12 @@ void mlops_curl_list_free(struct curl_slist *list) { slist_free_all(list); }
 
 CURLM *mlops_curl_multi_create(void) {
     CURLM *multi = multi_init();
-    if (multi) multi_setopt(multi, CURLMOPT_MAXCONNECTS, 64L);
+    if (!multi) return NULL;
+    multi_setopt(multi, CURLMOPT_MAXCONNECTS, 64L);
+    // A connection has up to three descriptors while its host is looked up; where they are few, transfers wait for each other.
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 256)
+        multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, limit.rlim_cur < 36 ? 1L : (long)(limit.rlim_cur - 24) / 6);
     return multi;
 }
 

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +18,34 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+// Descriptors from here on are left to others.
+static atomic_int first_spare = INT_MAX;
+
+int mlops_spare_descriptors(int count) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
+    atomic_store(&first_spare, limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur - count);
+    return 0;
+}
+
+// `file`, or -1 with EMFILE if it is one of those that are left to others.
+static int keep(int file) {
+    if (file < atomic_load_explicit(&first_spare, memory_order_relaxed)) return file;
+    close(file);
+    errno = EMFILE;
+    return -1;
+}
+
+// As `keep`, for a file that this call may have created.
+static int keep_created(int file, int directory, const char *path, int flags) {
+    int kept = keep(file);
+    if (kept != file && (flags & O_CREAT) && (flags & O_EXCL)) {
+        (void)unlinkat(directory, path, 0);
+        errno = EMFILE;
+    }
+    return kept;
+}
 
 int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) {
     struct open_how how;
@@ -26,7 +56,7 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) 
     int file;
     do file = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
     while (file < 0 && errno == EINTR);
-    return file;
+    return keep_created(file, directory, path, flags);
 }
 
 int mlops_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
@@ -62,10 +92,18 @@ int mlops_openat(int directory, const char *path, int flags, mode_t mode) {
     int file;
     do file = openat(directory, path, flags | O_CLOEXEC, mode);
     while (file < 0 && errno == EINTR);
-    return file;
+    return keep_created(file, directory, path, flags);
 }
 
-int mlops_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+int mlops_duplicate(int file) { return keep(fcntl(file, F_DUPFD_CLOEXEC, 0)); }
+
+int mlops_pipe(int ends[2]) {
+    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
+    if (keep(ends[1]) == ends[1]) return 0;
+    close(ends[0]);
+    errno = EMFILE;
+    return -1;
+}
 
 int mlops_die_with_parent(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
 
@@ -87,7 +125,7 @@ pid_t mlops_spawn(const char *path, char *const arguments[], char *const environ
                   int output, int error) {
     // The pipe carries the errno of a failed chdir or exec; exec closes it on success.
     int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) return -1;
+    if (mlops_pipe(report) < 0) return -1;
     pid_t pid = fork();
     if (pid < 0) {
         int saved = errno;
@@ -105,9 +143,9 @@ pid_t mlops_spawn(const char *path, char *const arguments[], char *const environ
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         // The report pipe moves above the standard descriptors, so that dup2 cannot overwrite it.
-        int channel = fcntl(report[1], F_DUPFD_CLOEXEC, 16);
+        int channel = fcntl(report[1], F_DUPFD_CLOEXEC, 3);
         int null = open("/dev/null", O_RDONLY);
-        int kept_output = fcntl(output, F_DUPFD_CLOEXEC, 16), kept_error = fcntl(error, F_DUPFD_CLOEXEC, 16);
+        int kept_output = fcntl(output, F_DUPFD_CLOEXEC, 3), kept_error = fcntl(error, F_DUPFD_CLOEXEC, 3);
         if (channel >= 0 && null >= 0 && kept_output >= 0 && kept_error >= 0 && dup2(null, 0) >= 0 &&
             dup2(kept_output, 1) >= 0 && dup2(kept_error, 2) >= 0 && chdir(directory) == 0) {
             syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
@@ -219,14 +257,19 @@ static void supervise(const char *path, char *const arguments[], char *const env
     // A session of its own: Ctrl-C in the terminal does not reach it, and nothing below it can ask the terminal for a password.
     setsid();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    report = fcntl(report, F_DUPFD_CLOEXEC, 64);
-    control = fcntl(control, F_DUPFD_CLOEXEC, 64);
-    output = fcntl(output, F_DUPFD_CLOEXEC, 64);
-    error = fcntl(error, F_DUPFD_CLOEXEC, 64);
+    // Above those that they become, so that none overwrites another.
+    int channel = fcntl(report, F_DUPFD_CLOEXEC, ERROR + 1);
+    control = fcntl(control, F_DUPFD_CLOEXEC, ERROR + 1);
+    output = fcntl(output, F_DUPFD_CLOEXEC, ERROR + 1);
+    error = fcntl(error, F_DUPFD_CLOEXEC, ERROR + 1);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(report, REPORT) < 0 ||
-        dup2(control, CONTROL) < 0 || dup2(output, OUTPUT) < 0 || dup2(error, ERROR) < 0)
-        _exit(127);
+    if (channel < 0 || control < 0 || output < 0 || error < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+        dup2(null, 2) < 0 || dup2(channel, REPORT) < 0 || dup2(control, CONTROL) < 0 || dup2(output, OUTPUT) < 0 ||
+        dup2(error, ERROR) < 0) {
+        int saved = errno;
+        ssize_t written = write(channel >= 0 ? channel : report, &saved, sizeof saved);
+        _exit(written == sizeof saved ? 126 : 127);
+    }
     syscall(SYS_close_range, 7u, ~0u, 0u);
     pid_t self = getpid();
     // The child borrows this memory until it is the program, so that the pages of `mlops` are not copied a second time.
@@ -268,8 +311,8 @@ static void supervise(const char *path, char *const arguments[], char *const env
 pid_t mlops_supervise(const char *path, char *const arguments[], char *const environment[], const char *directory,
                       int output, int error, int *control) {
     int report[2], orders[2];
-    if (pipe2(report, O_CLOEXEC) < 0) return -1;
-    if (pipe2(orders, O_CLOEXEC) < 0) {
+    if (mlops_pipe(report) < 0) return -1;
+    if (mlops_pipe(orders) < 0) {
         int saved = errno;
         close(report[0]);
         close(report[1]);

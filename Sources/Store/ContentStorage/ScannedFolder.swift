@@ -99,10 +99,11 @@ final class ScannedFolder: @unchecked Sendable {
     ///
     /// - Throws: kind `.usage` for a name that a tree cannot hold.
     func readNames(_ directory: Int32, displayPath: String) throws {
-        let copy = dup(directory)
+        let copy = mlops_duplicate(directory)
         guard copy >= 0, let stream = fdopendir(copy) else {
+            let number = errno
             if copy >= 0 { close(copy) }
-            throw MLOpsError.system("list", displayPath, errno: errno)
+            throw MLOpsError.system("list", displayPath, errno: number)
         }
         defer { closedir(stream) }
         let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 19

@@ -12,8 +12,11 @@ import Testing
         try project.folder.write("data/x/0", "changed")
         let program = try Program.path
         var refused = 0
-        for limit in [4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 20, 24, 32] {
-            for arguments in [["add", "data/x"], ["status"], ["gc"], ["gc", "--yes"], ["fsck"], ["--help"]] {
+        let verbs = [
+            ["add", "data/x"], ["status"], ["checkout", "--force"], ["gc"], ["gc", "--yes"], ["fsck"], ["--help"],
+        ]
+        for limit in [4, 8, 15, 20, 22, 23, 24, 25, 26, 28, 32] {
+            for arguments in verbs {
                 let result = try Program.run(
                     "bash", ["-c", "ulimit -n \(limit); exec \"$0\" \"$@\"", program] + arguments, in: project.path)
                 let what = "\(arguments) with \(limit): \(result.all)"

@@ -8,6 +8,11 @@
 // System calls that Swift cannot reach: variadic, missing from Glibc's module map, or macros. Those that open a file start
 // again when a signal interrupts them.
 
+/// Leaves the last `count` descriptors below the process's limit to others: from now on the calls of this header that open a
+/// file fail with EMFILE rather than take one of them, and remove what they have just created. Dispatch ends the process, or
+/// never wakes who sleeps, where it cannot open a file of its own. Returns 0, or -1 with errno.
+int mlops_spare_descriptors(int count);
+
 /// `openat2(2)` with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS: a descriptor, or -1 with errno.
 int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);
 
@@ -36,6 +41,9 @@ int mlops_open(const char *path, int flags, mode_t mode);
 
 /// `openat(2)` with a mode.
 int mlops_openat(int directory, const char *path, int flags, mode_t mode);
+
+/// Another descriptor of the open `file`, or -1 with errno.
+int mlops_duplicate(int file);
 
 /// `pipe2(ends, O_CLOEXEC)`: 0, or -1 with errno.
 int mlops_pipe(int ends[2]);
