@@ -142,12 +142,12 @@ extension Workspace {
         // The folder's links are resolved, the last name's is not: a link is an entry of its own.
         let folder = FileSystem.resolved(FileSystem.parent(of: absolute)) ?? FileSystem.parent(of: absolute)
         let real = FileSystem.join(folder, FileSystem.name(of: absolute))
-        guard real.utf8.starts(with: (root + "/").utf8) else {
+        guard let relative = FileSystem.relative(real, to: root), !relative.isEmpty else {
             throw MLOpsError(
                 .usage, "path `\(printable(path))` lies outside the project `\(root)`",
                 hint: "use a path inside the project; `import` brings data in from elsewhere")
         }
-        return try RelativePath(String(decoding: real.utf8.dropFirst(root.utf8.count + 1), as: UTF8.self))
+        return try RelativePath(relative)
     }
 
     /// The absolute path of `path`.

@@ -244,6 +244,22 @@ package enum FileSystem {
         return String(cString: real)
     }
 
+    /// What follows `folder` in `path`, byte for byte: empty for the folder itself, nil for what does not lie in it.
+    ///
+    /// Strings are equal to Swift whatever way their accents are written, and an accent that begins a name belongs to the `/`
+    /// before it: neither is so to a disk.
+    package static func relative(_ path: String, to folder: String) -> String? {
+        guard path.utf8.starts(with: folder.utf8) else { return nil }
+        let rest = path.utf8.dropFirst(folder.utf8.count)
+        if rest.isEmpty { return "" }
+        if folder.utf8.last == UInt8(ascii: "/") { return String(decoding: rest, as: UTF8.self) }
+        guard rest.first == UInt8(ascii: "/") else { return nil }
+        return String(decoding: rest.dropFirst(), as: UTF8.self)
+    }
+
+    /// Whether `path` is `folder` or lies in it, byte for byte.
+    package static func contains(_ folder: String, _ path: String) -> Bool { relative(path, to: folder) != nil }
+
     /// `name` below `folder`.
     package static func join(_ folder: String, _ name: String) -> String {
         folder.isEmpty || folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name

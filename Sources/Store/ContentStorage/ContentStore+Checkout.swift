@@ -62,12 +62,12 @@ extension ContentStore {
         // What was added in place lies nowhere but in the file that would go.
         let isHere = try holds(losses.map { ($0.digest, $0.byteCount) }, inPacksAlone: true)
         let lost = zip(losses, isHere).filter { !$0.1 || $0.0.isSpecial }.map(\.0.path)
-        guard let first = lost.first else { return }
+        guard let first = lost.first.map({ $0.isEmpty ? path : FileSystem.join(path, $0) }) else { return }
         let others = lost.count > 1 ? " and \(Format.count(lost.count - 1, "more file"))" : ""
         let verb = lost.count > 1 ? "hold" : "holds"
         throw MLOpsError(
             .failed,
-            "`\(FileSystem.join(path, first))`\(others) \(verb) changes that are stored nowhere and would be lost",
+            "`\(first)`\(others) \(verb) changes that are stored nowhere and would be lost",
             hint: "run `mlops add \(path)` to keep them, or repeat the command with `--force` to give them up")
     }
 

@@ -115,10 +115,7 @@ package final class GitRepository: Sendable {
         guard path.hasPrefix("/") else { return path == "." ? "" : path }
         let folder = FileSystem.resolved(FileSystem.parent(of: path)) ?? "/"
         for candidate in [path, FileSystem.join(folder, FileSystem.name(of: path))] {
-            if candidate == workingTree { return "" }
-            if candidate.hasPrefix(workingTree + "/") {
-                return String(decoding: candidate.utf8.dropFirst(workingTree.utf8.count + 1), as: UTF8.self)
-            }
+            if let relative = FileSystem.relative(candidate, to: workingTree) { return relative }
         }
         throw MLOpsError(.usage, "`\(path)` lies outside the git repository `\(workingTree)`")
     }

@@ -17,6 +17,18 @@ import Testing
         #expect(try FileSystem.readText(path) == "new")
     }
 
+    @Test func whatLiesInAFolderIsToldByBytes() {
+        #expect(FileSystem.relative("/p/data/x", to: "/p") == "data/x")
+        #expect(FileSystem.relative("/p", to: "/p")?.isEmpty == true)
+        #expect(FileSystem.relative("/p/x", to: "/") == "p/x")
+        #expect(FileSystem.relative("/pq/x", to: "/p") == nil)
+        // An accent that begins a name makes one letter of itself and the slash.
+        #expect(FileSystem.relative("/p/\u{301}x", to: "/p").map { Array($0.utf8) } == Array("\u{301}x".utf8))
+        // Two ways to write an é are two names.
+        #expect(!FileSystem.contains("/caf\u{e9}", "/cafe\u{301}/x"))
+        #expect(FileSystem.contains("/caf\u{e9}", "/caf\u{e9}/x"))
+    }
+
     @Test func aFullDiskHasItsOwnExitCode() throws {
         let folder = try TemporaryFolder()
         #expect {

@@ -124,6 +124,22 @@ struct CheckTests {
         #expect(try FileSystem.list(bench.folder(".mlops/runs/\(report.id)")).sorted() == ["a.log", "run.json"])
     }
 
+    @Test func aTraceKnowsPathsByTheirBytes() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(
+            "log/t.1",
+            #"""
+            openat(AT_FDCWD</caf\303\251>, "x", O_RDONLY) = 3</caf\303\251/x>
+            openat(AT_FDCWD</caf\303\251>, "\314\201y", O_WRONLY|O_CREAT) = 3</caf\303\251/\314\201y>
+            unlink("\314\201z") = 0
+            openat(AT_FDCWD</caf\303\251>, "/cafe\314\201/x", O_RDONLY) = 3</cafe\314\201/other>
+
+            """#)
+        let trace = try StageTrace(log: folder("log"), root: "/caf\u{e9}")
+        #expect(trace.reads.map { Array($0.utf8) } == [Array("x".utf8)])
+        #expect(Set(trace.writes.map { Array($0.utf8) }) == [Array("\u{301}y".utf8), Array("\u{301}z".utf8)])
+    }
+
     @Test(.enabled(if: StageTrace.find(searchPath: nil) != nil)) func aTracedCommandEndsAsItWouldAlone() async throws {
         let bench = try bench("exit 7")
         let report = try await bench.run { $0.checks.isTracing = true }

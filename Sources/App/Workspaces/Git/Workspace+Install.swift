@@ -117,9 +117,9 @@ extension Workspace {
         let git = try requireGit()
         let (configured, isConfigured) = try git.hooksFolder()
         var folder = FileSystem.resolved(configured) ?? configured
-        let isInTree = folder.hasPrefix(git.workingTree + "/")
+        let isInTree = FileSystem.contains(git.workingTree, folder)
         let ownFolders = [try git.commonFolder(), git.gitFolder].map { FileSystem.resolved($0) ?? $0 }
-        let isOwn = ownFolders.contains { folder == $0 || folder.hasPrefix($0 + "/") }
+        let isOwn = ownFolders.contains { FileSystem.contains($0, folder) }
         guard isOwn || isInTree else {
             let why = isConfigured ? "`core.hooksPath` of git's configuration names" : "a link leads to"
             throw MLOpsError(

@@ -198,11 +198,11 @@ struct DVCReader {
     private func path(_ text: String, from folder: String) throws -> RelativePath {
         if text.utf8.contains(0) { return try RelativePath(text) }
         let absolute = FileSystem.absolute(text, from: folder)
-        guard absolute.utf8.starts(with: (root + "/").utf8) else {
+        guard let relative = FileSystem.relative(absolute, to: root), !relative.isEmpty else {
             throw MLOpsError(
                 .usage, "path `\(printable(text))` lies outside of the project",
                 hint: "move the data into the project, then run `mlops add`")
         }
-        return try RelativePath(String(decoding: absolute.utf8.dropFirst(root.utf8.count + 1), as: UTF8.self))
+        return try RelativePath(relative)
     }
 }

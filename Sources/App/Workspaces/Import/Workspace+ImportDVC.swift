@@ -172,7 +172,7 @@ extension Workspace {
         if let cached = settings.source(of: hash) { return cached }
         guard let status = try? FileStatus.of(absolute(path)), status.kind == .file else { return nil }
         // No folder above may be a link out of the project.
-        guard let real = FileSystem.resolved(absolute(path)), real.utf8.starts(with: (root + "/").utf8) else {
+        guard let real = FileSystem.resolved(absolute(path)), FileSystem.contains(root, real) else {
             return nil
         }
         return real

@@ -139,7 +139,7 @@ extension Workspace {
     /// The files of HEAD that Git LFS keeps, and the paths of all small others, both below the project.
     private func lfsFiles(_ report: inout ForeignImport) throws -> (kept: [LFSFile], plain: [String]) {
         let git = try requireGit()
-        let prefix = root == git.workingTree ? "" : String(root.dropFirst(git.workingTree.count + 1)) + "/"
+        let prefix = FileSystem.relative(root, to: git.workingTree).map { $0.isEmpty ? "" : $0 + "/" } ?? ""
         let objects = try lfsObjects()
         var kept: [LFSFile] = []
         var pointerPaths: Set<[UInt8]> = []
@@ -182,7 +182,7 @@ extension Workspace {
                 let real = FileSystem.resolved(candidate)
             else { continue }
             // No folder of the work tree may be a link out of it.
-            if candidate == object || real.utf8.starts(with: (root + "/").utf8) { return real }
+            if candidate == object || FileSystem.contains(root, real) { return real }
         }
         return nil
     }
@@ -200,7 +200,7 @@ extension Workspace {
             let base = FileSystem.parent(of: name)
             let below =
                 base == "."
-                ? rest : rest.filter { $0.hasPrefix(base + "/") }.map { String($0.dropFirst(base.count + 1)) }
+                ? rest : rest.compactMap { FileSystem.relative($0, to: base) }
             let kept = LFSAttributes.removing(from: text, keepingFor: below)
             if kept == text { continue }
             if !report.isDryRun { try FileSystem.replace(name, below: root, with: Array(kept.utf8)) }

@@ -86,7 +86,7 @@ struct StageExchange: Sendable {
     private func restore(_ outs: [StoredOutput], readBy stage: Stage) async throws {
         let needed = outs.filter { out in
             stage.deps.contains {
-                ($0.path + "/").hasPrefix(out.path + "/") || (out.path + "/").hasPrefix($0.path + "/")
+                FileSystem.contains(out.path, $0.path) || FileSystem.contains($0.path, out.path)
             }
         }
         let storage = StageStorage(workspace: workspace)

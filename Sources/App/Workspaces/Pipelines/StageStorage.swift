@@ -44,8 +44,8 @@ struct StageStorage: StageStore {
     func recovery(of path: String) async -> String? {
         guard let relative = try? RelativePath(path), let pointers = try? workspace.pointers() else { return nil }
         let owner = pointers.first {
-            ($0.path.description + "/").hasPrefix(relative.description + "/")
-                || (relative.description + "/").hasPrefix($0.path.description + "/")
+            FileSystem.contains(relative.description, $0.path.description)
+                || FileSystem.contains($0.path.description, relative.description)
         }
         return owner.map { pointer in
             let isStored = (try? workspace.store.contains(pointer.content)) == true

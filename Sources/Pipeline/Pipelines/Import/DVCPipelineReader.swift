@@ -34,12 +34,12 @@ struct DVCPipelineReader {
     func path(_ text: String, from folder: String) throws -> String {
         let start = FileSystem.absolute(folder.isEmpty ? "." : folder, from: root)
         let absolute = FileSystem.absolute(text, from: start)
-        guard absolute.hasPrefix(root + "/") else {
+        guard let path = FileSystem.relative(absolute, to: root), !path.isEmpty else {
             throw MLOpsError(
                 .usage, "path `\(printable(text))` lies outside of the project",
                 hint: "bring the data into the project, with `mlops add` or a stage that downloads it")
         }
-        return String(absolute.dropFirst(root.count + 1))
+        return path
     }
 
     mutating func read(_ map: YAMLMap, name: String, variablesFile: String) throws -> DVCPipelineImport {

@@ -37,7 +37,7 @@ package struct StageTouch: Sendable {
         }
         for dep in stage.deps.map(\.path) {
             if files.contains(dep) { return "`\(dep)` changed" }
-            if let file = files.sorted().first(where: { $0.hasPrefix(dep + "/") }) { return "`\(file)` changed" }
+            if let file = files.sorted().first(where: { FileSystem.contains(dep, $0) }) { return "`\(file)` changed" }
         }
         return nil
     }

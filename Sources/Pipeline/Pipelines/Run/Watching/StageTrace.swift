@@ -84,10 +84,11 @@ struct StageTrace: Sendable {
     }
 
     private func below(_ root: String, _ path: some StringProtocol) -> String? {
-        guard path.hasPrefix(root + "/") else { return nil }
-        var text = String(path.dropFirst(root.count + 1))
+        guard var text = FileSystem.relative(StageTrace.unescaped(String(path)), to: root), !text.isEmpty else {
+            return nil
+        }
         if text.hasSuffix(" (deleted)") { text.removeLast(10) }
-        return StageTrace.unescaped(text)
+        return text
     }
 
     /// Other bytes than ASCII are written as `\303\251`.
