@@ -220,6 +220,26 @@ class Fsck(Scenario):
         """Nothing new is recorded."""
 
 
+class RegistryPull(Scenario):
+    """Into a clone that has the first version. Of the second one nothing names more than its event until it is here."""
+
+    name, command, where = "registry pull", ["registry", "pull", "datasets/data@v2"], "clone"
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo", has_remote=True)
+        clone = make_repo(folder / "clone", has_remote=True)
+        record(repo, 1)
+        must(["registry", "push", "datasets/data"], repo)
+        must(["registry", "pull", "datasets/data@v1"], clone)
+        self.old = [Version(clone, "data", POINTER)]
+        self.old += [record(repo, 2)]
+        must(["registry", "push", "datasets/data"], repo)
+        self.old += [RemoteVersion(repo, "data", POINTER)]
+
+    def checks_after(self, case):
+        self.new[0].check_workspace(case)
+
+
 class Gc(Scenario):
     """Two versions that git knows, and one that nothing needs and whose pack holds bytes of the others too."""
 
@@ -259,5 +279,5 @@ class RemoteAdd(Scenario):
         """Nothing new is recorded."""
 
 
-ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, Gc, Fsck,
+ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, RegistryPull, Gc, Fsck,
        RemoteAdd]

@@ -101,12 +101,6 @@ extension Workspace {
             try pointers(at: revision).map { ($0.artifact, $0.content) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Whether the store holds the object that `root` names; what is below it may be missing.
-    func isPartlyStored(_ root: ContentRoot) throws -> Bool {
-        let kinds: [ObjectKind] = root.kind == .tree ? [.tree] : [.chunk, .manifest]
-        return try store.missingObjects(among: kinds.map { ObjectKey($0, root.digest) }).count < kinds.count
-    }
-
     /// The pointers of the newest `limit` commits that changed any, newest first; those that cannot be read are left out.
     func committedPointers(limit: Int) throws -> [(commit: String, pointer: Pointer)] {
         guard let git, try git.head().commit != nil else { return [] }

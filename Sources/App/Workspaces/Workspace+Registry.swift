@@ -127,6 +127,7 @@ extension Workspace {
         }
         let checkoutOptions = CheckoutOptions(force: force, progress: options.progress, source: arrival?.source)
         let report = try await store.checkout(root, to: absolute(path), options: checkoutOptions)
+        if arrival != nil { store.noteWhole([root]) }
         try forgetParts(of: reference.artifact)
         try save(Pointer(artifact: reference.artifact, path: path, content: root))
         if git != nil { _ = try ignore(path: path, in: self.root) }
@@ -157,6 +158,7 @@ extension Workspace {
         let arrival = try await transfer.pull(
             parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) })
         let checkouts = try await checkout(parts, extent, force: force, progress: options.progress, arrival.source)
+        if arrival.total.objectCount > 0 { store.noteWhole(parts.filter(\.selection.isAll).map(\.pointer.content)) }
         return (arrival.total, checkouts)
     }
 }

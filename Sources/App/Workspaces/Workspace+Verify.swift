@@ -44,9 +44,10 @@ extension Workspace {
             }
         }
         var known = Set(named.roots.map(\.root))
-        // What was never here, or lies on a remote only, is not expected; what is here must be whole.
+        let isExpected = try store.expectation()
+        // What was never here, or lies on a remote only, is not expected; what was whole here must be.
         func add(_ artifact: ArtifactName, _ name: String, _ root: ContentRoot) throws {
-            guard !known.contains(root), try isPartlyStored(root) else { return }
+            guard !known.contains(root), try isExpected(root) else { return }
             if named.partial.contains(artifact), try !store.contains(root) { return }
             known.insert(root)
             named.roots.append((name: name, root: root))

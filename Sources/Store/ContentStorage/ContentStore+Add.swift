@@ -37,6 +37,7 @@ extension ContentStore {
         try index.record(
             packs: outcome.packs, complete: complete, folders: scan.updates, inPlace: outcome.inPlace)
         noteUse(of: content, place: root.recordPath)
+        noteWhole([content])
         return AddReport(
             root: content, logicalByteCount: content.byteCount, newByteCount: outcome.newByteCount,
             storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: unknown.count,
@@ -120,6 +121,7 @@ extension ContentStore {
         try index.record(packs: outcome.packs, complete: outcome.manifests, folders: [])
         let content = ContentRoot(digest: digest, kind: .file, byteCount: Int64(bytes.count), fileCount: 1)
         noteUse(of: content, place: "bytes")
+        noteWhole([content])
         return content
     }
 

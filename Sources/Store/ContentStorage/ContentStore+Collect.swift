@@ -96,8 +96,11 @@ private final class Collection {
         // What was added in place lies in no pack. The records say so, as packs do: the index may need room to be opened.
         let inPlace = try chunksInPlace()
         var live = LiveObjects(store: store, inventory: inventory) { $0.kind == .chunk && inPlace.contains($0.id) }
+        // A fetch of one version can bring listings of others: only what was whole here once can have lost something.
+        let whole = try store.wholes.read()
         for root in known where root.isKept && inventory.holdsTop(of: root.root) {
-            try live.mark(root.root, name: root.name, mayLack: root.isPartial)
+            let wasWhole = whole.contains(ContentStore.topKey(of: root.root))
+            try live.mark(root.root, name: root.name, mayLack: root.isPartial || !wasWhole)
         }
         if let gap = live.gaps.first, !options.allowsPartial { throw incomplete(gap, count: live.gapCount) }
         for use in uses where use.time >= youngSince && inventory.holdsTop(of: use.root) {
@@ -306,6 +309,7 @@ private final class Collection {
         try Failpoint.reach("gc.tidy")
         report.leftoverCount += try store.removeLeftovers(damagedBefore: youngSince)
         try? store.uses.forget(before: youngSince)
+        try? store.wholes.compact(keeping: store.isPartlyStored)
     }
 }
 

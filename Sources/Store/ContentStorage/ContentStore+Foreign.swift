@@ -51,6 +51,7 @@ extension ContentStore {
         let outcome = try await session.close(workers.compactMap(\.writer))
         try index.record(packs: outcome.packs, complete: outcome.manifests, folders: [])
         noteUse(of: root, place: "import")
+        noteWhole([root])
         return AddReport(
             root: root, logicalByteCount: root.byteCount, newByteCount: outcome.newByteCount,
             storedByteCount: outcome.packs.reduce(0) { $0 + $1.byteCount }, hashedFileCount: files.count,

@@ -105,7 +105,7 @@ extension ContentStore {
 
     /// Whether all of `root` is here, down to the last chunk.
     package func contains(_ root: ContentRoot) throws -> Bool {
-        let key = ObjectKey(root.kind == .tree ? .tree : .manifest, root.digest)
+        let key = ContentStore.topKey(of: root)
         if try index.isComplete([key])[0] { return true }
         let generation = try index.generation()
         guard try missing(below: [root]).isEmpty else { return false }

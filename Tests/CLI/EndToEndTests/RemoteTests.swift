@@ -43,6 +43,53 @@ import Testing
         try other.expectSuccess()
     }
 
+    @Test func whatACloneNeverFetchedIsNotMissing() throws {
+        let project = try Project()
+        let shared = try TemporaryFolder()
+        try project.mlops("remote", "add", "origin", shared("remote")).expectSuccess()
+        // Both versions share a folder, whose listing lies in a pack of the first one beside its other listings.
+        try project.folder.write("data/x/sub/same", "the same in both")
+        for seed in [1, 2] {
+            let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761 &* seed) >> 13) }
+            try project.folder.write("data/x/big", bytes)
+            try project.mlops("add", "data/x").expectSuccess()
+            try project.commit("Version \(seed)")
+            try project.mlops("registry", "push", "datasets/x").expectSuccess()
+        }
+        let elsewhere = try TemporaryFolder()
+        let clone = elsewhere("clone")
+        try Program.run("git", ["clone", "-q", project.path, clone], in: elsewhere.path).expectSuccess()
+        try Program.mlops(["pull"], in: clone).expectSuccess()
+        try Program.mlops(["registry", "pull", "datasets/x@v2"], in: clone).expectSuccess()
+        for arguments in [["fsck"], ["gc"], ["gc", "--yes", "--grace", "0s"], ["fsck"]] {
+            let result = try Program.mlops(arguments, in: clone)
+            #expect(result.exitCode == 0, "\(arguments): \(result.all)")
+        }
+
+        // What was here once is missed.
+        try Program.mlops(["registry", "pull", "datasets/x@v1"], in: clone).expectSuccess()
+        try Program.run("git", ["checkout", "-q", "."], in: clone).expectSuccess()
+        try Program.mlops(["checkout"], in: clone).expectSuccess()
+        try Program.mlops(["fsck"], in: clone).expectSuccess()
+        for pack in try packs(in: clone) where try FileSystem.read(pack).count > 2_000_000 {
+            try FileSystem.removeFile(pack)
+        }
+        let lost = try Program.mlops(["fsck"], in: clone)
+        #expect(lost.exitCode == 12 && lost.all.contains("datasets/x@v1"), "\(lost.all)")
+        #expect(try Program.mlops(["gc"], in: clone).exitCode == 12)
+        try Program.mlops(["fsck", "--heal"], in: clone).expectSuccess()
+        try Program.mlops(["fsck"], in: clone).expectSuccess()
+    }
+
+    private func packs(in project: String) throws -> [String] {
+        let folder = FileSystem.join(project, ".mlops/store/packs")
+        return try FileSystem.list(folder).flatMap { group in
+            let path = FileSystem.join(folder, group)
+            guard FileSystem.isDirectory(path) else { return [String]() }
+            return try FileSystem.list(path).map { FileSystem.join(path, $0) }
+        }
+    }
+
     @Test(.enabled(if: S3.isThere, "no S3 server: MLOPS_TEST_S3 is not set"))
     func aWrongKeyIsNotAllowed() throws {
         let s3 = try S3()
