@@ -79,7 +79,10 @@ let package = Package(
         /// Chunks, packs, manifests, trees, index, checkout, verification.
         .module(
             "ContentStorage", in: "Store",
-            uses: ["Basics", "CHashes", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift")]),
+            uses: [
+                "Basics", "CHashes", "CSystem", "CZstd", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         /// Directory and S3 remotes; what is missing is pushed and pulled.
         .module("Remotes", in: "Store", uses: ["Basics", "CSystem", "ContentStorage", "CurlTransport"]),
         /// Head, branch, dirty state and ignore rules of the surrounding git repository.

@@ -201,12 +201,15 @@ private struct ScratchFolder: Sendable {
         }
         let isOurs =
             try status.kind == .directory && status.permissions & 0o077 == 0
-            && !["lock", ".mlops"].contains { try hasLink(FileSystem.join(path, $0)) }
+            && !["lock", ".mlops", partialName].contains { try hasLink(FileSystem.join(path, $0)) }
         guard !isOurs else { return }
         throw MLOpsError(
             .failed, "`\(printable(path))` is not what an earlier `mlops get` left there",
             hint: "see what it is with `ls -la`, and remove it")
     }
+
+    /// What has come of a large file.
+    private static let partialName = "partial"
 
     /// Where the content is put together.
     var finishedPath: String { FileSystem.join(path, "content") }
@@ -216,14 +219,24 @@ private struct ScratchFolder: Sendable {
         _ content: ContentRoot, isExecutable: Bool, at target: String, progress: ProgressHandler?,
         _ source: (any ChunkSource)?
     ) async throws {
-        let finished = finishedPath
+        var finished = finishedPath
         try FileSystem.removeTree(finished)
-        try await store.checkout(
-            content, to: finished, options: CheckoutOptions(force: true, progress: progress, source: source))
+        if let source, content.kind == .file {
+            // No store needs to hold a large file that is wanted once.
+            finished = FileSystem.join(path, ScratchFolder.partialName)
+            try await store.receive(content, at: finished, from: source, progress: progress)
+        } else {
+            try await store.checkout(
+                content, to: finished, options: CheckoutOptions(force: true, progress: progress, source: source))
+        }
         if isExecutable, chmod(finished, 0o755) != 0 {
             throw MLOpsError.system("set the mode of", finished, errno: errno)
         }
-        try OpenFile(reading: path).synchronizeFileSystem()
+        if content.kind == .file {
+            try OpenFile(reading: finished).synchronize()
+        } else {
+            try OpenFile(reading: path).synchronizeFileSystem()
+        }
         let old = FileSystem.join(path, "old")
         try FileSystem.removeTree(old)
         let replacesFolder = FileSystem.isDirectory(target)

@@ -77,6 +77,13 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The first 4 bytes, as a little-endian number.
     package var firstWord: UInt32 { UInt32(truncatingIfNeeded: words.0 >> 32).byteSwapped }
 
+    /// Writes the 32 raw bytes to `target`, which has room for no more.
+    package func copy(to target: UnsafeMutableRawBufferPointer) {
+        precondition(target.count == 32, "a digest has 32 bytes, not \(target.count)")
+        let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+        withUnsafeBytes(of: bigEndian) { target.copyMemory(from: $0) }
+    }
+
     /// Appends the 32 raw bytes, without the array that `bytes` makes.
     package func append(to output: inout [UInt8]) {
         let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)

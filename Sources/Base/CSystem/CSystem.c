@@ -86,6 +86,15 @@ int mlops_open_nameless(int directory, mode_t mode) {
     return mlops_openat(directory, ".", O_TMPFILE | O_RDWR, mode);
 }
 
+int mlops_name_open_file(int file, int directory, const char *name) {
+    // By the descriptor alone, where the kernel lets the file's maker do that (6.10, or a privilege).
+    if (linkat(file, "", directory, name, AT_EMPTY_PATH) == 0) return 0;
+    if (errno != ENOENT && errno != EPERM && errno != EINVAL) return -1;
+    char source[32];
+    snprintf(source, sizeof source, "/proc/self/fd/%d", file);
+    return linkat(AT_FDCWD, source, directory, name, AT_SYMLINK_FOLLOW);
+}
+
 int mlops_open(const char *path, int flags, mode_t mode) { return mlops_openat(AT_FDCWD, path, flags, mode); }
 
 int mlops_openat(int directory, const char *path, int flags, mode_t mode) {

@@ -106,18 +106,17 @@ final class FilePlacer {
         }
         let file = OpenFile(descriptor: descriptor, path: display)
         try body(file)
-        let source = "/proc/self/fd/\(descriptor)"
         if write.replaces {
             let hidden = TemporaryFile.name()
             _ = TemporaryFile.hold(descriptor)
             try Failpoint.reach("checkout.hide")
-            guard linkat(AT_FDCWD, source, parent.descriptor, hidden, AT_SYMLINK_FOLLOW) == 0 else {
+            guard mlops_name_open_file(descriptor, parent.descriptor, hidden) == 0 else {
                 throw MLOpsError.system("create", display, errno: errno)
             }
             try rename(hidden, to: name, in: parent, display: display)
         } else {
             try Failpoint.reach("checkout.link")
-            if linkat(AT_FDCWD, source, parent.descriptor, name, AT_SYMLINK_FOLLOW) != 0 {
+            if mlops_name_open_file(descriptor, parent.descriptor, name) != 0 {
                 throw appeared(display, errno)
             }
         }

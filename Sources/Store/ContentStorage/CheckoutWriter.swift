@@ -1,13 +1,12 @@
 internal import Basics
-internal import Dispatch
 internal import Synchronization
 
 /// Writes the files of a plan: small ones in the order in which their chunks lie in the packs, large ones piece by piece.
 struct CheckoutWriter: Sendable {
     /// Two chunks closer than this are read together with what lies between them.
     private static let gap: Int64 = 64 << 10
-    /// The most bytes read at a time.
-    private static let window: Int64 = 4 << 20
+    /// The most bytes read at a time: they are hashed and written while they are in the processor's cache.
+    private static let window: Int64 = 1 << 20
 
     let store: ContentStore
     let folder: CheckoutFolder
@@ -46,12 +45,15 @@ struct CheckoutWriter: Sendable {
         let queue = WorkQueue(work)
         _ = try await mapConcurrently(Array(0..<jobs), width: jobs) { _ in
             let placer = FilePlacer(root: folder)
+            let memory = ReadMemory()
             while let item = queue.next() {
                 try Task.checkCancellation()
                 switch item {
-                case .singles(let batch): try write(batch, placer)
+                case .singles(let batch): try write(batch, placer, memory)
                 case .empty(let writes):
-                    for write in writes { try finish(write, placer.place(write) { _ in }) }
+                    var placed = PlacedFiles(count: writes.count)
+                    defer { finish(placed) }
+                    for write in writes { placed.note(write, try placer.place(write) { _ in }) }
                 case .assembled(let write): try await assemble(write, placer)
                 }
             }
@@ -80,58 +82,78 @@ struct CheckoutWriter: Sendable {
         return batches
     }
 
-    private func write(_ batch: [Single], _ placer: FilePlacer) throws {
+    private func write(_ batch: [Single], _ placer: FilePlacer, _ memory: ReadMemory) throws {
         guard let first = batch.first else { return }
         let start = first.location.offset
         let end = batch.map { $0.location.offset + Int64($0.location.storedLength) }.max() ?? start
         // A read that fails is left to the single reads, which know how to mend a wrong index.
-        let bytes = try? store.openPack(first.location.pack).read(count: Int(end - start), at: start)
-        for single in batch {
-            let key = ObjectKey(.chunk, single.write.digest)
-            let offset = Int(single.location.offset - start)
-            let done = try bytes?.withUnsafeBytes { raw in
-                let stored = UnsafeRawBufferPointer(rebasing: raw[offset..<offset + single.location.storedLength])
-                return try write(single.write, key, single.location, stored, placer)
+        let bytes = try? memory.read(count: Int(end - start), at: start, of: store.openPack(first.location.pack))
+        let stored = bytes.map { bytes in
+            batch.map { single in
+                let offset = Int(single.location.offset - start)
+                return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + single.location.storedLength])
             }
-            if done != true { try write(single.write, plain: try store.plain(key), placer) }
+        }
+        let isRaw = batch.map { $0.location.codec == .raw }
+        // Two are hashed in little more than the time of one.
+        var digests = Digest.ofEach(zip(stored ?? [], isRaw).filter(\.1).map(\.0)).makeIterator()
+        var placed = PlacedFiles(count: batch.count)
+        defer { finish(placed) }
+        for (index, single) in batch.enumerated() {
+            let isDone =
+                switch (stored?[index], isRaw[index]) {
+                case (let stored?, true): try write(single.write, digests.next(), stored, placer, &placed)
+                case (let stored?, false): try write(single, compressed: stored, placer, &placed)
+                case (nil, _): false
+                }
+            if !isDone {
+                let key = ObjectKey(.chunk, single.write.digest)
+                try write(single.write, plain: try store.plain(key), placer, &placed)
+            }
         }
     }
 
-    /// Writes a file from the bytes in the pack; false if they are not what they should be.
+    /// Writes a file from the bytes in the pack, whose digest is `digest`; false if they are not what they should be.
     private func write(
-        _ write: CheckoutPlan.Write, _ key: ObjectKey, _ location: ObjectLocation, _ stored: UnsafeRawBufferPointer,
-        _ placer: FilePlacer
+        _ write: CheckoutPlan.Write, _ digest: Digest?, _ stored: UnsafeRawBufferPointer, _ placer: FilePlacer,
+        _ placed: inout PlacedFiles
     ) throws -> Bool {
-        switch location.codec {
-        case .raw:
-            guard Digest.of(raw: stored) == key.id, write.kind != .symlink, Int64(stored.count) == write.byteCount
-            else {
-                return false
-            }
-            try finish(write, placer.place(write) { try $0.write(stored) })
-        case .zstd:
-            guard location.plainLength <= PackFrame.limit(of: .chunk),
-                let plain = decompress(stored, plainLength: location.plainLength), Digest.of(plain) == key.id
-            else { return false }
-            try self.write(write, plain: plain, placer)
+        guard digest == write.digest, write.kind != .symlink, Int64(stored.count) == write.byteCount else {
+            return false
         }
+        placed.note(write, try placer.place(write) { try $0.write(stored) })
         return true
     }
 
-    private func write(_ write: CheckoutPlan.Write, plain: [UInt8], _ placer: FilePlacer) throws {
+    /// Does the same from the compressed bytes in the pack.
+    private func write(
+        _ single: Single, compressed stored: UnsafeRawBufferPointer, _ placer: FilePlacer, _ placed: inout PlacedFiles
+    ) throws -> Bool {
+        let length = single.location.plainLength
+        guard length <= PackFrame.limit(of: .chunk), let plain = decompress(stored, plainLength: length),
+            Digest.of(plain) == single.write.digest
+        else { return false }
+        try write(single.write, plain: plain, placer, &placed)
+        return true
+    }
+
+    private func write(
+        _ write: CheckoutPlan.Write, plain: [UInt8], _ placer: FilePlacer, _ placed: inout PlacedFiles
+    ) throws {
         guard Int64(plain.count) == write.byteCount else {
             throw PackFrame.damaged(
                 ObjectKey(.chunk, write.digest), "has another size than the tree that names it says")
         }
         if write.kind == .symlink {
-            return finish(write, try placer.placeLink(write, target: plain))
+            placed.note(write, try placer.placeLink(write, target: plain))
+        } else {
+            placed.note(write, try placer.place(write) { try $0.write(plain) })
         }
-        finish(write, try placer.place(write) { try $0.write(plain) })
     }
 
-    private func finish(_ write: CheckoutPlan.Write, _ status: FileStatus?) {
-        if let status { written.note(status, write.digest) }
-        progress.add(bytes: write.byteCount, files: 1)
+    private func finish(_ placed: PlacedFiles) {
+        written.note(placed)
+        progress.add(bytes: placed.byteCount, files: placed.count)
     }
 
     // MARK: Files of several chunks
@@ -147,7 +169,7 @@ struct CheckoutWriter: Sendable {
             let incoming = IncomingChunks(missing, from: source, store: store)
             try await withTaskCancellationHandler {
                 // It waits for the network, which no task may do.
-                try await onThread { try assemble(write, chunks, FilePlacer(root: folder), incoming) }
+                try await onWaitingThread { try assemble(write, chunks, FilePlacer(root: folder), incoming) }
             } onCancel: {
                 incoming.stream.stop()
             }
@@ -156,17 +178,15 @@ struct CheckoutWriter: Sendable {
         return paths
     }
 
-    private func onThread(_ work: @escaping @Sendable () throws -> Void) async throws {
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            DispatchQueue(label: "mlops.receive").async { continuation.resume(with: Result(catching: work)) }
-        }
-    }
-
     /// Puts a file together from its chunks. The digest of the whole is what proves it, so the chunks need no proof of
     /// their own, unless the whole is wrong and the guilty one must be named.
     private func assemble(_ write: CheckoutPlan.Write, _ placer: FilePlacer) async throws {
         let chunks = try store.chunks(ofFile: write.digest, byteCount: write.byteCount)
-        if write.kind == .symlink { return try self.write(write, plain: try store.content(write.digest), placer) }
+        if write.kind == .symlink {
+            var placed = PlacedFiles(count: 1)
+            defer { finish(placed) }
+            return try self.write(write, plain: try store.content(write.digest), placer, &placed)
+        }
         // The file is filled by tasks of its own, so it is made first and named after.
         try assemble(write, chunks, placer, nil)
     }
@@ -177,8 +197,50 @@ struct CheckoutWriter: Sendable {
         let assembly = FileAssembly(
             store: store, chunks: chunks, digest: write.digest, progress: progress, incoming: incoming)
         let status = try placer.place(write) { try assembly.fill($0) }
-        written.note(status, write.digest)
+        // Its bytes were counted as they came.
+        var placed = PlacedFiles(count: 1)
+        placed.note(write, status)
+        written.note(placed)
         progress.add(bytes: 0, files: 1)
+    }
+}
+
+/// Memory for what is read from packs, used again and again by one task.
+private final class ReadMemory {
+    private var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 64)
+
+    deinit { memory.deallocate() }
+
+    /// The bytes at `offset`, until the next call.
+    ///
+    /// - Throws: kind `.damaged` if the file ends before.
+    func read(count: Int, at offset: Int64, of file: OpenFile) throws -> UnsafeRawBufferPointer {
+        if memory.count < count {
+            memory.deallocate()
+            memory = .allocate(byteCount: count, alignment: 64)
+        }
+        let target = UnsafeMutableRawBufferPointer(rebasing: memory[..<count])
+        guard try file.read(into: target, at: offset) == count else {
+            throw MLOpsError(.damaged, "`\(file.path)` ends before byte \(offset + Int64(count))")
+        }
+        return UnsafeRawBufferPointer(target)
+    }
+}
+
+/// What one task has written and not yet told of.
+struct PlacedFiles {
+    fileprivate var files: [(status: FileStatus, digest: Digest)] = []
+    private(set) var byteCount: Int64 = 0
+    private(set) var count = 0
+
+    /// - Parameter count: of files that are expected.
+    init(count: Int) { files.reserveCapacity(count) }
+
+    /// - Parameter status: nil if the file is gone already.
+    mutating func note(_ write: CheckoutPlan.Write, _ status: FileStatus?) {
+        if let status { files.append((status, write.digest)) }
+        byteCount += write.byteCount
+        count += 1
     }
 }
 
@@ -186,8 +248,8 @@ struct CheckoutWriter: Sendable {
 final class WrittenFiles: Sendable {
     private let files = Mutex<[UInt64: (status: FileStatus, digest: Digest)]>([:])
 
-    func note(_ status: FileStatus, _ digest: Digest) {
-        files.withLock { $0[status.inode] = (status, digest) }
+    func note(_ placed: PlacedFiles) {
+        files.withLock { files in for file in placed.files { files[file.status.inode] = file } }
     }
 
     var count: Int { files.withLock { $0.count } }

@@ -8,7 +8,10 @@ package protocol ChunkSource: Sendable {
     /// Whether the source has the chunk.
     func holds(_ key: ObjectKey) -> Bool
     /// The chunks of `runs`, which it holds, in this order. A run stands together in the file; no batch goes beyond one.
-    func stream(_ runs: [[ObjectKey]]) -> any ChunkStream
+    ///
+    /// - Parameter proves: whether each chunk is compared with its key. Whoever keeps none and hashes the file as a whole can
+    ///   do without.
+    func stream(_ runs: [[ObjectKey]], proves: Bool) -> any ChunkStream
 }
 
 /// Chunks on their way.
@@ -17,11 +20,6 @@ package protocol ChunkStream: Sendable {
     ///
     /// - Throws: what fetching them ran into; `CancellationError` after `stop`.
     func next() throws -> ChunkBatch?
-    /// The chunks of the last `next` once more, each proven to be what its key says, because they were not what they should
-    /// be.
-    ///
-    /// - Throws: kind `.damaged` naming what is wrong if they are no better.
-    func again() throws -> ChunkBatch
     /// Fetches no more.
     func stop()
 }
@@ -34,9 +32,9 @@ package struct ChunkBatch: Sendable {
     /// Their bytes, one after the other.
     package let plain: [UInt8]
     /// Whether each chunk is known to be what its key says.
-    package private(set) var isProven: Bool
+    private var isProven: Bool
 
-    /// Chunks that came as they are stay unproven: whoever hashes the file hashes them along, two for the time of one.
+    /// Chunks that came as they are stay unproven.
     ///
     /// - Parameter stored: what `entries` tell of, one after the other.
     /// - Throws: kind `.damaged` if a compressed chunk is not what its key says.
@@ -61,31 +59,18 @@ package struct ChunkBatch: Sendable {
     /// - Throws: kind `.damaged` if a chunk is not what its key says.
     package mutating func prove() throws {
         guard !isProven else { return }
-        var hasher = DigestHasher()
-        if let entry = firstStranger(&hasher) {
+        let digests = plain.withUnsafeBytes { bytes in
+            var start = 0
+            return Digest.ofEach(
+                entries.map { entry in
+                    defer { start += entry.storedLength }
+                    return UnsafeRawBufferPointer(rebasing: bytes[start..<start + entry.storedLength])
+                })
+        }
+        if let (entry, _) = zip(entries, digests).first(where: { $0.key.id != $1 }) {
             throw PackFrame.damaged(entry.key, "has other bytes than its digest says")
         }
         isProven = true
-    }
-
-    /// Continues the hash of a file with the batch; false, with the hash as it was, if a chunk is not what its key says.
-    func isGenuine(continuing hasher: inout DigestHasher) -> Bool {
-        if isProven {
-            hasher.update(plain)
-            return true
-        }
-        var continued = hasher
-        guard firstStranger(&continued) == nil else { return false }
-        hasher = continued
-        return true
-    }
-
-    /// The first chunk as it is that its key does not fit; `hasher` goes on with all of them.
-    private func firstStranger(_ hasher: inout DigestHasher) -> PackEntry? {
-        let digests = plain.withUnsafeBytes {
-            hasher.update($0, pieces: $0, lengths: entries.map { UInt32($0.storedLength) })
-        }
-        return zip(entries, digests).first { $0.key.id != $1 }?.0
     }
 }
 

@@ -119,7 +119,7 @@ extension ContentIndex {
 
     /// Whether anything was left in the workspace.
     func hasInPlace() throws -> Bool {
-        try read { try Int.fetchOne($0, sql: "SELECT 1 FROM inPlaceChunks LIMIT 1") != nil }
+        try read { try Int.fetchOne($0.cachedStatement(sql: "SELECT 1 FROM inPlaceChunks LIMIT 1")) != nil }
     }
 
     /// All files that hold chunks, with them.

@@ -49,33 +49,35 @@ extension ContentIndex {
     func locate(_ keys: [ObjectKey]) throws -> [ObjectLocation?] {
         guard !keys.isEmpty else { return [] }
         return try read { db in
-            let statement = try db.cachedStatement(
-                sql: "SELECT pack, start, stored, plain, codec, proof FROM objects WHERE key = ?")
+            let lookup = try KeyLookup(
+                db, sql: "SELECT pack, start, stored, plain, codec, proof FROM objects WHERE key = ?")
             let packStatement = try db.cachedStatement(sql: "SELECT digest FROM packs WHERE number = ?")
             var packs: [Int64: Digest] = [:]
             return try keys.map { key in
-                guard let row = try Row.fetchOne(statement, arguments: [key.data]) else { return nil }
-                guard let number = row.integer(0) else { return nil }
+                let place = try lookup.first(key) { row in row.integer(0).map { (pack: $0, location: location(row)) } }
+                guard let (number, location) = place ?? nil else { return nil }
                 if packs[number] == nil {
                     packs[number] = try Row.fetchOne(packStatement, arguments: [number]).map {
                         ContentIndex.digest($0, 0)
                     }
                 }
-                guard let pack = packs[number] else { return nil }
-                return ContentIndex.location(row, in: pack)
+                guard var location, let pack = packs[number] else { return nil }
+                location.pack = pack
+                return location
             }
         }
     }
 
-    /// The place in a row of `locate`; nil if it is no place at all, as after damage.
-    private static func location(_ row: Row, in pack: Digest) -> ObjectLocation? {
+    /// The place in a row of `locate`, but for its pack; nil if it is no place at all, as after damage.
+    private func location(_ row: KeyLookup.Row) -> ObjectLocation? {
         guard let offset = row.integer(1), offset >= 0, let stored = row.integer(2).flatMap({ UInt32(exactly: $0) }),
             let plain = row.integer(3).flatMap({ UInt32(exactly: $0) }),
             let codec = row.integer(4).flatMap({ UInt8(exactly: $0) }).flatMap({ PackCodec(rawValue: $0) }),
             let check = row.integer(5).flatMap({ UInt32(exactly: $0) })
         else { return nil }
         return ObjectLocation(
-            pack: pack, offset: offset, storedLength: Int(stored), plainLength: Int(plain), codec: codec, check: check)
+            pack: emptyContent, offset: offset, storedLength: Int(stored), plainLength: Int(plain), codec: codec,
+            check: check)
     }
 
     /// Which of the objects are here, in packs or in files that were added in place, in the order of `keys`.
@@ -95,8 +97,8 @@ extension ContentIndex {
     private func has(_ keys: [ObjectKey], table: String) throws -> [Bool] {
         guard !keys.isEmpty else { return [] }
         return try read { db in
-            let statement = try db.cachedStatement(sql: "SELECT 1 FROM \(table) WHERE key = ?")
-            return try keys.map { try Int.fetchOne(statement, arguments: [$0.data]) != nil }
+            let lookup = try KeyLookup(db, sql: "SELECT 1 FROM \(table) WHERE key = ?")
+            return try keys.map { try lookup.first($0) { _ in true } != nil }
         }
     }
 

@@ -9,10 +9,13 @@ extension ContentStore {
         for position in files.indices where files[position].digest == emptyContent { isHere[position] = true }
         let open = files.indices.filter { !isHere[$0] && files[$0].byteCount > ChunkSizes.standard.minimum }
         let complete = try index.isComplete(open.map { ObjectKey(.manifest, files[$0].digest) })
-        for (position, isComplete) in zip(open, complete) {
+        // Most that are not complete have no manifest either, which one question tells of all.
+        let hasManifest = try index.contains(open.map { ObjectKey(.manifest, files[$0].digest) })
+        for (position, (isComplete, hasManifest)) in zip(open, zip(complete, hasManifest)) {
             isHere[position] =
                 try isComplete
-                || missingParts(ofFile: files[position].digest, byteCount: 0, inPacksAlone: inPacksAlone).isEmpty
+                || hasManifest
+                    && missingParts(ofFile: files[position].digest, byteCount: 0, inPacksAlone: inPacksAlone).isEmpty
         }
         return isHere
     }
@@ -41,7 +44,8 @@ extension ContentStore {
     ) throws -> [MissingContent] {
         let keys = entries.map { ObjectKey(.chunk, $0.chunk) }
         return zip(zip(keys, entries), try index.contains(keys, inPacksAlone: inPacksAlone)).filter { !$0.1 }.map {
-            MissingContent(candidates: [$0.0.0], byteCount: $0.0.1.byteCount, isListing: areListings)
+            MissingContent(
+                candidates: [$0.0.0], byteCount: $0.0.1.byteCount, isListing: areListings, isPart: !areListings)
         }
     }
 
@@ -79,14 +83,23 @@ extension ContentStore {
         var seen: Set<Digest> = []
         var files = entries.filter { $0.kind != .tree }
         var trees = entries.filter { $0.kind == .tree }
-        while let entry = trees.popLast() {
-            guard seen.insert(entry.digest).inserted else { continue }
-            if try index.isComplete([ObjectKey(.tree, entry.digest)])[0] { continue }
-            let gaps = try missingListing(entry.digest)
-            missing += gaps
-            if !gaps.isEmpty { continue }
-            for child in try tree(entry).entries {
-                if child.kind == .tree { trees.append(child) } else { files.append(child) }
+        while !trees.isEmpty {
+            // Level by level, so that few questions ask for many.
+            let level = trees.filter { seen.insert($0.digest).inserted }
+            trees = []
+            let isComplete = try index.isComplete(level.map { ObjectKey(.tree, $0.digest) })
+            let open = zip(level, isComplete).filter { !$0.1 }.map(\.0)
+            let isHere = try index.contains(open.map { ObjectKey(.tree, $0.digest) })
+            var present: [TreeEntry] = []
+            for (entry, isHere) in zip(open, isHere) {
+                let gaps = isHere ? [] : try missingListing(entry.digest)
+                missing += gaps
+                if gaps.isEmpty { present.append(entry) }
+            }
+            try forEachTree(present) { listing in
+                for child in listing.entries {
+                    if child.kind == .tree { trees.append(child) } else { files.append(child) }
+                }
             }
         }
         missing += try missingFiles(files)
@@ -97,8 +110,19 @@ extension ContentStore {
     private func missingFiles(_ files: [TreeEntry]) throws -> [MissingContent] {
         var missing: [MissingContent] = []
         let isHere = try holds(files.map { ($0.digest, $0.byteCount) })
-        for (file, isHere) in zip(files, isHere) where !isHere {
-            missing += try missingParts(ofFile: file.digest, byteCount: file.byteCount)
+        let absent = zip(files, isHere).filter { !$0.1 }.map(\.0)
+        // A file so small has no manifest.
+        let hasManifest = try index.contains(
+            absent.filter { $0.byteCount > ChunkSizes.standard.minimum }.map { ObjectKey(.manifest, $0.digest) })
+        var next = hasManifest.makeIterator()
+        for file in absent {
+            if file.byteCount > ChunkSizes.standard.minimum, next.next() == true {
+                missing += try missingParts(ofFile: file.digest, byteCount: file.byteCount)
+            } else {
+                missing.append(
+                    MissingContent(
+                        candidates: ContentStore.candidates(file.digest, file.byteCount), byteCount: file.byteCount))
+            }
         }
         return missing
     }

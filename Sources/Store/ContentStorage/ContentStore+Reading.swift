@@ -34,7 +34,9 @@ extension ContentStore {
     func content(_ digest: Digest, asTree: Bool = false) throws -> [UInt8] {
         if digest == emptyContent { return [] }
         let single = ObjectKey(asTree ? .tree : .chunk, digest)
-        if try index.contains([single])[0] { return try plain(single) }
+        // Only chunks lie elsewhere than in packs.
+        if asTree, let location = try index.locate([single])[0] { return try plain(single, at: location) }
+        if !asTree, try index.contains([single])[0] { return try plain(single) }
         guard try index.contains([ObjectKey(.manifest, digest)])[0] else { throw ContentStore.missing(single) }
         let manifest = try manifest(digest)
         guard manifest.byteCount <= Int64(ObjectLimits.plainLength) else {
@@ -56,8 +58,22 @@ extension ContentStore {
     }
 
     /// The listing of a subtree, whose totals must be what its parent says.
-    func tree(_ entry: TreeEntry) throws -> TreeListing {
-        let listing = try tree(entry.digest)
+    func tree(_ entry: TreeEntry) throws -> TreeListing { try check(try tree(entry.digest), entry) }
+
+    /// Calls `visit` for the listing of each subtree, in their order.
+    func forEachTree(_ entries: [TreeEntry], _ visit: (TreeListing) throws -> Void) throws {
+        let keys = entries.map { ObjectKey(.tree, $0.digest) }
+        for ((entry, key), location) in zip(zip(entries, keys), try index.locate(keys)) {
+            guard let location else {
+                try visit(try tree(entry))
+                continue
+            }
+            let bytes = try plain(key, at: location)
+            try visit(try check(try TreeListing(parsing: bytes, subject: "tree `\(entry.digest)`"), entry))
+        }
+    }
+
+    private func check(_ listing: TreeListing, _ entry: TreeEntry) throws -> TreeListing {
         guard listing.byteCount == entry.byteCount, listing.fileCount == entry.fileCount else {
             throw PackFrame.damaged(ObjectKey(.tree, entry.digest), "has other totals than the tree that names it")
         }

@@ -125,6 +125,13 @@ package final class ContentStore: Sendable {
             }
             return try inPlace(try read(key, inPlace: place))
         }
+        return try atTrueLocation(of: key, from: location, body)
+    }
+
+    /// `body` with the object's place, of which the index says that it is `location`; where that is wrong, as `withLocation`.
+    private func atTrueLocation<Result>(
+        of key: ObjectKey, from location: ObjectLocation, _ body: (ObjectLocation) throws -> Result
+    ) throws -> Result {
         do {
             return try body(location)
         } catch let error as MLOpsError where error.kind == .damaged {
@@ -172,6 +179,11 @@ package final class ContentStore: Sendable {
     /// The proven plain bytes of an object.
     func plain(_ key: ObjectKey) throws -> [UInt8] {
         try withLocation(of: key, inPlace: { $0 }) { try storedFrame(key, at: $0).decoded() }
+    }
+
+    /// The proven plain bytes of an object that the index has just placed at `location`.
+    func plain(_ key: ObjectKey, at location: ObjectLocation) throws -> [UInt8] {
+        try atTrueLocation(of: key, from: location) { try storedFrame(key, at: $0).decoded() }
     }
 
     /// `plain` as a pack would have it.

@@ -13,6 +13,8 @@ struct FileAssembly: Sendable {
     let progress: ProgressCounter
     /// The chunks that the store lacks.
     var incoming: IncomingChunks?
+    /// What the file holds already.
+    var beginning = ProvenBeginning()
 
     /// Memory for one stretch.
     // @unchecked: filled by one thread, then only read until the hash is done with it.
@@ -43,26 +45,26 @@ struct FileAssembly: Sendable {
     /// - Throws: kind `.damaged` naming the chunk that is broken.
     func fill(_ file: OpenFile) throws {
         let queue = DispatchQueue(label: "mlops.checkout.hash")
-        let hasher = Mutex(DigestHasher())
+        let hasher = Mutex(beginning.hasher)
         let free = DispatchSemaphore(value: 2)
         let stretches = [Stretch(), Stretch()]
         let writer = BlockWriter(file, patience: .leavesSlowDisk)
         defer { queue.sync {} }
         defer { incoming?.stream.stop() }
         var next = 0
-        var position = 0
+        var position = beginning.chunkCount
         while position < chunks.count {
             free.wait()
             let bytes: Piece
             do {
                 if let incoming, incoming.isNext(position) {
-                    // Its chunks are hashed along with the file, so what came before must have been.
-                    let batch = try queue.sync {
-                        try hasher.withLock { try incoming.next(among: chunks[position...], hasher: &$0) }
-                    }
+                    let batch = try incoming.next(among: chunks[position...])
                     position += batch.entries.count
                     bytes = .received(batch.plain)
-                    free.signal()
+                    queue.async {
+                        hasher.withLock { $0.update(batch.plain) }
+                        free.signal()
+                    }
                 } else {
                     let stretch = stretches[next]
                     position = try load(from: position, into: stretch)
@@ -80,7 +82,7 @@ struct FileAssembly: Sendable {
             try bytes.withBytes { try writer.append($0) }
             progress.add(bytes: bytes.withBytes { Int64($0.count) }, files: 0)
         }
-        try incoming?.keeper.finish()
+        try incoming?.keeper?.finish()
         queue.sync {}
         try writer.finish()
         guard hasher.withLock({ $0.finalize() }) == digest else { throw try culprit() }
@@ -152,7 +154,8 @@ struct FileAssembly: Sendable {
 
     /// Why the whole is wrong.
     private func culprit() throws -> MLOpsError {
-        for chunk in chunks { _ = try store.plain(ObjectKey(.chunk, chunk.chunk)) }
+        let keys = chunks.map { ObjectKey(.chunk, $0.chunk) }
+        for (key, isHere) in zip(keys, try store.index.contains(keys)) where isHere { _ = try store.plain(key) }
         return PackFrame.damaged(ObjectKey(.manifest, digest), "lists chunks that make another file")
     }
 }
@@ -161,12 +164,16 @@ struct FileAssembly: Sendable {
 // @unchecked: one thread at a time uses it; `stream` takes care of itself.
 final class IncomingChunks: @unchecked Sendable {
     let stream: any ChunkStream
-    let keeper: ChunkKeeper
+    /// nil if the chunks go into the file alone; then the file's digest is what proves them.
+    let keeper: ChunkKeeper?
     /// Their places in the file, ascending.
     private let positions: [Int]
     private var turn = 0
 
-    init(_ missing: [(position: Int, key: ObjectKey)], from source: any ChunkSource, store: ContentStore) {
+    init(
+        _ missing: [(position: Int, key: ObjectKey)], from source: any ChunkSource, store: ContentStore,
+        isKept: Bool = true
+    ) {
         positions = missing.map(\.position)
         var runs: [[ObjectKey]] = []
         for (index, (position, key)) in missing.enumerated() {
@@ -176,25 +183,19 @@ final class IncomingChunks: @unchecked Sendable {
                 runs.append([key])
             }
         }
-        stream = source.stream(runs)
-        keeper = ChunkKeeper(store)
+        stream = source.stream(runs, proves: isKept)
+        keeper = isKept ? ChunkKeeper(store) : nil
     }
 
     /// Whether the chunk at `position` is the next that comes.
     func isNext(_ position: Int) -> Bool { turn < positions.count && positions[turn] == position }
 
-    /// The next batch, which must be what the file wants next, proven; it is kept in the store.
-    ///
-    /// - Parameter hasher: of the file; it goes on with the batch.
-    func next(among wanted: ArraySlice<FileManifest.Entry>, hasher: inout DigestHasher) throws -> ChunkBatch {
-        guard var batch = try stream.next(), batch.entries.count <= wanted.count,
+    /// The next batch, which must be what the file wants next.
+    func next(among wanted: ArraySlice<FileManifest.Entry>) throws -> ChunkBatch {
+        guard let batch = try stream.next(), batch.entries.count <= wanted.count,
             zip(batch.entries, wanted).allSatisfy({ $0.key.id == $1.chunk && Int64($0.plainLength) == $1.byteCount })
         else { throw MLOpsError(.damaged, "the remote sends other chunks than were asked for", hint: healingHint) }
-        if !batch.isGenuine(continuing: &hasher) {
-            batch = try stream.again()
-            hasher.update(batch.plain)
-        }
-        try keeper.append(batch)
+        try keeper?.append(batch)
         turn += batch.entries.count
         return batch
     }

@@ -86,10 +86,13 @@ package struct MissingContent: Hashable, Sendable {
     package var byteCount: Int64
     /// Whether it lists other content.
     package var isListing: Bool
+    /// Whether it is a part of a file.
+    package var isPart: Bool
 
-    package init(candidates: [ObjectKey], byteCount: Int64, isListing: Bool = false) {
+    package init(candidates: [ObjectKey], byteCount: Int64, isListing: Bool = false, isPart: Bool = false) {
         self.candidates = candidates
         self.byteCount = byteCount
+        self.isPart = isPart
         self.isListing = isListing || candidates.allSatisfy { $0.kind != .chunk }
     }
 }

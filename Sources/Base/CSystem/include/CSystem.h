@@ -36,6 +36,9 @@ int mlops_sync_file_system(int file);
 /// A file without a name in the open folder `directory`, for reading and writing: a descriptor, or -1 with errno.
 int mlops_open_nameless(int directory, mode_t mode);
 
+/// Gives the open file, which may be without a name, the name `name` in the open folder `directory`: 0, or -1 with errno.
+int mlops_name_open_file(int file, int directory, const char *name);
+
 /// `open(2)` with a mode.
 int mlops_open(const char *path, int flags, mode_t mode);
 

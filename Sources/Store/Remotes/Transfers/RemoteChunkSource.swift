@@ -50,8 +50,10 @@ package final class RemoteChunkSource: ChunkSource {
 
     package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
 
-    package func stream(_ runs: [[ObjectKey]]) -> any ChunkStream {
-        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in try await fetch($0, proves: $1) }
+    package func stream(_ runs: [[ObjectKey]], proves: Bool) -> any ChunkStream {
+        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in
+            try await fetch($0, proves: proves)
+        }
     }
 
     /// Neighbours in a pack of the remote.
@@ -106,21 +108,19 @@ package final class RemoteChunkSource: ChunkSource {
 
 /// Keeps some fetches under way, and hands out what they bring in order.
 private final class RemoteChunkStream: ChunkStream {
-    typealias Fetch = @Sendable (_ segment: RemoteChunkSource.Segment, _ proves: Bool) async throws -> ChunkBatch
+    typealias Fetch = @Sendable (_ segment: RemoteChunkSource.Segment) async throws -> ChunkBatch
 
     /// One fetch: what it brought, once `isDone` was signalled.
     private final class Slot: Sendable {
-        let segment: RemoteChunkSource.Segment
         private let outcome = Mutex<Result<ChunkBatch, any Error>?>(nil)
         private let isDone = DispatchSemaphore(value: 0)
         private let task = Mutex<Task<Void, Never>?>(nil)
 
-        init(_ segment: RemoteChunkSource.Segment, proves: Bool = false, _ fetch: @escaping Fetch) {
-            self.segment = segment
+        init(_ segment: RemoteChunkSource.Segment, _ fetch: @escaping Fetch) {
             let task = Task { [self] in
                 let result: Result<ChunkBatch, any Error>
                 do {
-                    result = .success(try await fetch(segment, proves))
+                    result = .success(try await fetch(segment))
                 } catch {
                     result = .failure(error)
                 }
@@ -144,7 +144,6 @@ private final class RemoteChunkStream: ChunkStream {
     private struct State {
         var waiting: [RemoteChunkSource.Segment]
         var running: [Slot] = []
-        var last: RemoteChunkSource.Segment?
         var isStopped = false
     }
 
@@ -174,21 +173,8 @@ private final class RemoteChunkStream: ChunkStream {
         let batch = Result { try slot.wait() }
         state.withLock { state in
             if !state.running.isEmpty { state.running.removeFirst() }
-            state.last = slot.segment
             fill(&state)
         }
-        return try batch.get()
-    }
-
-    func again() throws -> ChunkBatch {
-        let slot = try state.withLock { state in
-            guard !state.isStopped, let segment = state.last else { throw CancellationError() }
-            let slot = Slot(segment, proves: true, fetch)
-            state.running.insert(slot, at: 0)
-            return slot
-        }
-        let batch = Result { try slot.wait() }
-        state.withLock { if !$0.running.isEmpty { $0.running.removeFirst() } }
         return try batch.get()
     }
 

@@ -11,7 +11,8 @@ extension Transfer {
     /// - Throws: kind `.notFound` if the remote lacks it too, `.damaged` naming the pack of the remote that is hurt.
     package func pull(_ roots: [ContentRoot], _ selection: PathSelection = .all) async throws -> TransferReport {
         var index: RemoteIndex?
-        return try await pull(roots, selection, index: &index) { _ in false }
+        var missing: [MissingContent]?
+        return try await pull(roots, selection, &missing, index: &index) { _ in false }
     }
 
     /// `pull` of contents that are to be checked out afterwards. Large files that the checkout would write are left to it:
@@ -23,41 +24,53 @@ extension Transfer {
         let whole = deliveries.filter(\.selection.isAll).map(\.root)
         let groups =
             [(whole, PathSelection.all)] + deliveries.filter { !$0.selection.isAll }.map { ([$0.root], $0.selection) }
-        var streamed: Set<ObjectKey> = []
-        if deliveries.contains(where: { $0.root.byteCount >= ContentStore.streamingMinimum }) {
-            for (roots, selection) in groups {
-                arrival.report.add(try await pull(roots, selection, index: &index) { !$0.isListing })
+        // What each lacks, while that is known.
+        var missing: [[MissingContent]?] = groups.map { _ in nil }
+        func pullAll(leaving isLeft: (MissingContent) -> Bool) async throws {
+            for (number, (roots, selection)) in groups.enumerated() {
+                let report = try await pull(roots, selection, &missing[number], index: &index, leaving: isLeft)
+                arrival.report.add(report)
+                // What came may be what others lack, too.
+                for other in groups.indices where other != number && report.objectCount > 0 { missing[other] = nil }
             }
-            for delivery in deliveries where delivery.root.byteCount >= ContentStore.streamingMinimum {
+        }
+        var streamed: Set<ObjectKey> = []
+        let large = deliveries.filter { $0.root.byteCount >= ContentStore.streamingMinimum }
+        if !large.isEmpty {
+            try await pullAll { !$0.isListing }
+            let hasParts = missing.contains { $0?.contains(where: \.isPart) ?? true }
+            for delivery in hasParts ? large : [] {
                 streamed.formUnion(
                     try await store.chunksToStream(of: delivery.root, to: delivery.path, delivery.selection))
             }
         }
-        for (roots, selection) in groups {
-            arrival.report.add(
-                try await pull(roots, selection, index: &index) { !streamed.isDisjoint(with: $0.candidates) })
-        }
+        let left = streamed
+        try await pullAll { !left.isDisjoint(with: $0.candidates) }
         if !streamed.isEmpty { arrival.source = RemoteChunkSource(self, index: try await indexForPull(&index)) }
         return arrival
     }
 
+    /// - Parameter known: what the store lacks of `roots`, if that is known; in the end what it still lacks.
     private func pull(
-        _ roots: [ContentRoot], _ selection: PathSelection, index: inout RemoteIndex?,
-        leaving isLeft: (MissingContent) -> Bool
+        _ roots: [ContentRoot], _ selection: PathSelection, _ known: inout [MissingContent]?,
+        index: inout RemoteIndex?, leaving isLeft: (MissingContent) -> Bool
     ) async throws -> TransferReport {
         let start = ContinuousClock.now
         var report = TransferReport()
-        var missing = try lacking(roots, selection, isLeft)
-        if !missing.isEmpty {
+        var missing = try known ?? store.missingContent(below: roots, selection)
+        defer { known = missing }
+        if !missing.allSatisfy(isLeft) {
             let lease = try await store.lease()
             defer { withExtendedLifetime(lease) {} }
-            missing = try lacking(roots, selection, isLeft)
             defer { for root in roots { store.noteUse(of: root, place: "content of \(remote.location)") } }
             let index = try await indexForPull(&index)
             var fetched: Set<ObjectKey> = []
-            // A listing that is missing hides what is below it, so each round can find more.
-            while !missing.isEmpty {
-                let wanted = try choose(missing, from: index)
+            // A listing that is missing hides what is below it, so each round can find more: also what was swept away before
+            // the lease.
+            while true {
+                let needed = missing.filter { !isLeft($0) }
+                if needed.isEmpty { break }
+                let wanted = try choose(needed, from: index)
                 guard !wanted.isSubset(of: fetched) else {
                     throw MLOpsError(
                         .damaged, "the store does not keep what the remote `\(remote.location)` sends",
@@ -66,17 +79,11 @@ extension Transfer {
                 let companions = selection.isAll ? try companions(of: wanted, in: index) : []
                 try await fetch(wanted.union(companions), from: index, report: &report)
                 fetched.formUnion(wanted)
-                missing = try lacking(roots, selection, isLeft)
+                missing = try store.missingContent(below: roots, selection)
             }
         }
         report.seconds = (ContinuousClock.now - start).seconds
         return report
-    }
-
-    private func lacking(
-        _ roots: [ContentRoot], _ selection: PathSelection, _ isLeft: (MissingContent) -> Bool
-    ) throws -> [MissingContent] {
-        try store.missingContent(below: roots, selection).filter { !isLeft($0) }
     }
 
     private func indexForPull(_ known: inout RemoteIndex?) async throws -> RemoteIndex {
