@@ -67,7 +67,7 @@ final class CollectionRoots: Sendable {
     // MARK: Git
 
     private func otherWorkingTrees() throws -> [CollectionRoot] {
-        guard let git = workspace.git else { return [] }
+        guard let git = try workspace.git else { return [] }
         let place = try workspace.gitPath(of: "registry")
         let own = FileSystem.resolved(git.workingTree)
         var roots: [CollectionRoot] = []
@@ -96,7 +96,7 @@ final class CollectionRoots: Sendable {
     }
 
     private func history() throws -> [CollectionRoot] {
-        guard let git = workspace.git else { return [] }
+        guard let git = try workspace.git else { return [] }
         let prefix = try workspace.gitPath(of: "registry")
         func ownPath(_ path: String) -> String { "registry" + path.dropFirst(prefix.count) }
         let extent: GitRetention.Extent =

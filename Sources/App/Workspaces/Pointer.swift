@@ -199,7 +199,7 @@ extension Workspace {
 
     /// The surrounding repository.
     func requireGit() throws -> GitRepository {
-        guard let git else {
+        guard let git = try git else {
             throw MLOpsError(
                 .failed, "`\(root)` is not in a git repository", hint: "run `git init`, and commit what you have")
         }

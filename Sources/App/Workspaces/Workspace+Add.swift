@@ -56,7 +56,7 @@ extension Workspace {
         let pointer = Pointer(artifact: artifact, path: path, content: report.root, source: source ?? old?.source)
         let isNew = try save(pointer)
         var changed = isNew ? [pointer.ownPath] : []
-        if git != nil, let file = try ignore(path: path, in: root) { changed.append(file) }
+        if try git != nil, let file = try ignore(path: path, in: root) { changed.append(file) }
         return AddOutcome(
             artifact: artifact, path: path, content: report.root, logicalBytes: report.logicalByteCount,
             newBytes: report.newByteCount, storedBytes: report.storedByteCount, inPlaceBytes: report.inPlaceByteCount,
@@ -115,7 +115,7 @@ extension Workspace {
 
     /// Data that git tracks would be kept twice, and come back at each checkout of git.
     private func refuseTracked(_ path: RelativePath) throws {
-        guard let git, try git.isTracked(absolute(path)) else { return }
+        guard let git = try git, try git.isTracked(absolute(path)) else { return }
         throw MLOpsError(
             .usage, "`\(path)` is tracked by git",
             hint: "run `git rm -r --cached \(path)` first, so that mlops alone keeps it")

@@ -103,7 +103,7 @@ extension Workspace {
 
     /// The pointers of the newest `limit` commits that changed any, newest first; those that cannot be read are left out.
     func committedPointers(limit: Int) throws -> [(commit: String, pointer: Pointer)] {
-        guard let git, try git.head().commit != nil else { return [] }
+        guard let git = try git, try git.head().commit != nil else { return [] }
         return try git.log(touching: try gitPath(of: "registry"), limit: limit).flatMap { commit in
             ((try? pointers(at: commit.id)) ?? []).map { (commit.id, $0) }
         }

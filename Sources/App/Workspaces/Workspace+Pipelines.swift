@@ -18,13 +18,17 @@ extension Workspace {
     private func source(
         _ file: String, from directory: String, overrides: [String], steps: StepCatalog
     ) throws -> PipelineSource {
-        let head = try git?.head()
-        return PipelineSource(
+        PipelineSource(
             root: root, file: FileSystem.absolute(file, from: directory), displayName: file, overrides: overrides,
             environment: environment.variables,
-            git: GitContext(
-                commit: head?.commit, branch: head?.branch ?? (head == nil ? nil : continuousIntegrationBranch),
-                isDirty: try git?.isDirty()), steps: steps)
+            git: Lazy { [self] in try gitContext() }, steps: steps)
+    }
+
+    private func gitContext() throws -> GitContext {
+        guard let git = try git else { return GitContext() }
+        let head = try git.head()
+        return GitContext(
+            commit: head.commit, branch: head.branch ?? continuousIntegrationBranch, isDirty: try git.isDirty())
     }
 
     /// The branch that a job of GitHub or GitLab works for: both check out a commit without its branch.
@@ -41,7 +45,7 @@ extension Workspace {
         _ pipeline: Pipeline, options: RunOptions, onEvent: @escaping @Sendable (RunEvent) -> Void
     ) async throws -> RunReport {
         var options = options
-        if let git {
+        if let git = try git {
             let root = root
             options.checks.isIgnored = { path in (try? git.isIgnored(FileSystem.join(root, path))) ?? false }
         }

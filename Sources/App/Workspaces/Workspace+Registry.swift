@@ -72,7 +72,7 @@ extension Workspace {
 
     private func record(for pointer: Pointer, details: PublicationDetails) throws -> VersionRecord {
         var state: GitState?
-        if let git {
+        if let git = try git {
             let head = try git.head()
             state = GitState(commit: head.commit, branch: head.branch, isDirty: try git.isDirty())
         }
@@ -130,7 +130,7 @@ extension Workspace {
         if arrival != nil { store.noteWhole([root]) }
         try forgetParts(of: reference.artifact)
         try save(Pointer(artifact: reference.artifact, path: path, content: root))
-        if git != nil { _ = try ignore(path: path, in: self.root) }
+        if try git != nil { _ = try ignore(path: path, in: self.root) }
         return RetrievalOutcome(
             artifact: reference.artifact, version: version.version, content: version.content, path: path,
             transfer: arrival?.total, checkout: report)

@@ -30,8 +30,10 @@ package final class Workspace: Sendable {
     package let environment: HostEnvironment
     /// The store in `.mlops/`.
     package let store: ContentStore
-    /// The surrounding git repository, if there is one.
-    package let git: GitRepository?
+    private let repository: Lazy<GitRepository?>
+
+    /// The surrounding git repository, if there is one. It is looked for when it is first asked for.
+    package var git: GitRepository? { get throws { try repository.get() } }
 
     /// The folder of the store, the events, the runs and the caches; ignored by git.
     package var folder: String { FileSystem.join(root, ".mlops") }
@@ -40,16 +42,16 @@ package final class Workspace: Sendable {
         self.root = root
         self.environment = environment
         store = try ContentStore(folder: FileSystem.join(root, ".mlops"))
-        git = try GitRepository.discover(from: root)
+        repository = Lazy { try GitRepository.discover(from: root) }
         // A link to a larger disk is fine; one that git brought along could lead to anything of the user's.
-        if let git, try FileStatus.of(folder)?.kind == .symlink, try git.isTracked(folder) {
+        if try FileStatus.of(folder)?.kind == .symlink, try git?.isTracked(folder) == true {
             throw MLOpsError(
                 .usage, "`.mlops` is a link that git tracks, so the store would lie where others want it",
                 hint: "run `git rm --cached .mlops`, and see where it leads with `ls -l .mlops`")
         }
     }
 
-    /// Gets ready beside other work of a program that is about to open a project.
+    /// Gets git ready beside other work of a program that is about to open a project and ask for it.
     package static func prepare() { GitRepository.prepare() }
 
     /// The workspace that `directory` lies in.
@@ -108,13 +110,14 @@ package final class Workspace: Sendable {
             created.append(".mlops/")
         }
         let workspace = try Workspace(root: root, environment: environment)
-        if workspace.git != nil, try ignoreStore(in: workspace) { created.append(".gitignore") }
-        return (workspace, InitializationReport(root: root, created: created, hasGit: workspace.git != nil))
+        let hasGit = try workspace.git != nil
+        if hasGit, try ignoreStore(in: workspace) { created.append(".gitignore") }
+        return (workspace, InitializationReport(root: root, created: created, hasGit: hasGit))
     }
 
     /// Puts `/.mlops/` into the root's `.gitignore`; false if git ignores it already.
     private static func ignoreStore(in workspace: Workspace) throws -> Bool {
-        if let git = workspace.git, try git.isIgnored(FileSystem.join(workspace.root, ".mlops/index.sqlite")) {
+        if let git = try workspace.git, try git.isIgnored(FileSystem.join(workspace.root, ".mlops/index.sqlite")) {
             return false
         }
         let path = FileSystem.join(workspace.root, ".gitignore")

@@ -93,6 +93,9 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// 64 lower-case hex digits.
     package var hex: String { hexadecimal(bytes) }
 
+    /// The length of `description` in bytes.
+    package static let textLength = 71
+
     /// `sha256:` and the hex digits.
     package var description: String { "sha256:" + hex }
 
@@ -132,11 +135,12 @@ package func messageAuthenticationCode(of message: [UInt8], key: [UInt8]) -> [UI
 
 /// `bytes` as lower-case hex digits.
 package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value }
     var text: [UInt8] = []
+    text.reserveCapacity(2 * bytes.underestimatedCount)
     for byte in bytes {
-        text.append(digits[Int(byte >> 4)])
-        text.append(digits[Int(byte & 15)])
+        text.append(digit(byte >> 4))
+        text.append(digit(byte & 15))
     }
     return String(decoding: text, as: UTF8.self)
 }

@@ -163,8 +163,7 @@ extension JSONParser {
             position = start
             throw fault("number \(text) is too large")
         }
-        let isExact = value == value.rounded() && abs(value) < 9_007_199_254_740_992
-        return isExact ? .int(Int64(value)) : .double(value)
+        return .number(value)
     }
 }
 

@@ -14,6 +14,19 @@ extension JSONValue {
         return checksum.string == JSONValue.checksum(of: members)
     }
 
+    /// `isIntact` of what was read from `text`, without writing it anew where the seal comes first in a canonical text.
+    package func isIntact(as text: [UInt8]) -> Bool? {
+        let seal = Array("{\"\(JSONValue.checksumKey)\":\"".utf8)
+        let end = seal.count + Digest.textLength
+        guard text.count > end + 2, text.starts(with: seal), text[end] == UInt8(ascii: "\""),
+            text[end + 1] == UInt8(ascii: ",")
+        else { return isIntact }
+        var hasher = DigestHasher()
+        hasher.update([UInt8(ascii: "{")])
+        text.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[(end + 2)...])) }
+        return text[seal.count..<end].elementsEqual(hasher.finalize().description.utf8) ? true : isIntact
+    }
+
     private static func checksum(of members: [String: JSONValue]) -> String {
         Digest.of(JSONValue.object(members.filter { $0.key != checksumKey }).canonicalBytes).description
     }

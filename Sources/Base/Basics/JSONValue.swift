@@ -53,6 +53,12 @@ package enum JSONValue: Hashable, Sendable {
         if case .object(let members) = self { members[key] } else { nil }
     }
 
+    /// `value` as it is read from a text: a whole number below 2^53 is an `.int`.
+    package static func number(_ value: Double) -> JSONValue {
+        let isExact = value == value.rounded() && abs(value) < 9_007_199_254_740_992
+        return isExact ? .int(Int64(value)) : .double(value)
+    }
+
     /// The number as a `Double`; nil for any other value.
     package var number: Double? {
         switch self {
@@ -76,9 +82,9 @@ package enum JSONValue: Hashable, Sendable {
 extension JSONValue {
     /// The canonical text in UTF-8: what digests are taken of.
     package var canonicalBytes: [UInt8] {
-        var output: [UInt8] = []
-        write(to: &output, indent: nil, depth: 0)
-        return output
+        var writer = JSONWriter()
+        writer.write(self)
+        return writer.output
     }
 
     /// The canonical text.
@@ -86,71 +92,16 @@ extension JSONValue {
 
     /// Sorted keys, two spaces of indent and a last newline, for people and for git.
     package var prettyText: String {
-        var output: [UInt8] = []
-        write(to: &output, indent: 2, depth: 0)
-        output.append(UInt8(ascii: "\n"))
-        return String(decoding: output, as: UTF8.self)
+        String(decoding: prettyBytes, as: UTF8.self)
     }
 
-    private func write(to output: inout [UInt8], indent: Int?, depth: Int) {
-        func newline(_ depth: Int) {
-            guard let indent else { return }
-            output.append(UInt8(ascii: "\n"))
-            output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent * depth))
-        }
-        switch self {
-        case .null: output.append(contentsOf: "null".utf8)
-        case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
-        case .int(let value): output.append(contentsOf: String(value).utf8)
-        case .double(let value): output.append(contentsOf: JSONValue.text(of: value).utf8)
-        case .string(let value): JSONValue.write(string: value, to: &output)
-        case .array(let items):
-            output.append(UInt8(ascii: "["))
-            for (index, item) in items.enumerated() {
-                if index > 0 { output.append(UInt8(ascii: ",")) }
-                newline(depth + 1)
-                item.write(to: &output, indent: indent, depth: depth + 1)
-            }
-            if !items.isEmpty { newline(depth) }
-            output.append(UInt8(ascii: "]"))
-        case .object(let members):
-            output.append(UInt8(ascii: "{"))
-            let sorted = members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-            for (index, (key, value)) in sorted.enumerated() {
-                if index > 0 { output.append(UInt8(ascii: ",")) }
-                newline(depth + 1)
-                JSONValue.write(string: key, to: &output)
-                output.append(contentsOf: (indent == nil ? ":" : ": ").utf8)
-                value.write(to: &output, indent: indent, depth: depth + 1)
-            }
-            if !members.isEmpty { newline(depth) }
-            output.append(UInt8(ascii: "}"))
-        }
-    }
-
-    /// The shortest decimal that reads back as `value`; whole numbers below 2^53 lose their `.0`.
-    private static func text(of value: Double) -> String {
-        guard value.isFinite else { return "null" }
-        if value == value.rounded(), abs(value) < 9_007_199_254_740_992 { return String(Int64(value)) }
-        return value.description
-    }
-
-    private static func write(string: String, to output: inout [UInt8]) {
-        output.append(UInt8(ascii: "\""))
-        for byte in string.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): output.append(contentsOf: "\\\"".utf8)
-            case UInt8(ascii: "\\"): output.append(contentsOf: "\\\\".utf8)
-            case 0x0A: output.append(contentsOf: "\\n".utf8)
-            case 0x0D: output.append(contentsOf: "\\r".utf8)
-            case 0x09: output.append(contentsOf: "\\t".utf8)
-            case 0..<0x20:
-                output.append(contentsOf: "\\u00".utf8)
-                output.append(contentsOf: hexadecimal([byte]).utf8)
-            default: output.append(byte)
-            }
-        }
-        output.append(UInt8(ascii: "\""))
+    /// `prettyText` in UTF-8.
+    package var prettyBytes: [UInt8] {
+        var writer = JSONWriter(indent: 2)
+        writer.write(self)
+        var bytes = writer.output
+        bytes.append(UInt8(ascii: "\n"))
+        return bytes
     }
 }
 

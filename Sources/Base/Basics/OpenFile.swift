@@ -150,6 +150,14 @@ package struct FileStatus: Hashable, Sendable {
         throw MLOpsError.system("read the status of", path, errno: errno)
     }
 
+    /// The status of what `path` leads to, or nil if there is nothing.
+    package static func following(_ path: String) throws -> FileStatus? {
+        var status = stat()
+        if stat(path, &status) == 0 { return FileStatus(status) }
+        if errno == ENOENT || errno == ENOTDIR { return nil }
+        throw MLOpsError.system("read the status of", path, errno: errno)
+    }
+
     /// The status of `name` in the open directory `descriptor`, not following a link, or nil if there is nothing.
     package static func of(_ name: String, in directory: Int32) throws -> FileStatus? {
         var status = stat()

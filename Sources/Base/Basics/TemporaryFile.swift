@@ -56,12 +56,18 @@ package enum TemporaryFile {
 
     /// Does `removeAbandoned` the first time that this process asks for `folder`.
     package static func removeAbandonedOnce(in folder: String) {
-        // A path through an open descriptor names another folder the next time.
-        let key = FileSystem.resolved(folder) ?? folder
+        // By what it is, not by its path: a path through an open descriptor names another folder the next time.
+        guard let status = try? FileStatus.following(folder) else { return }
+        let key = Folder(device: status.device, inode: status.inode)
         if swept.withLock({ $0.insert(key).inserted }) { removeAbandoned(in: folder) }
     }
 
-    private static let swept = Mutex<Set<String>>([])
+    private struct Folder: Hashable {
+        var device: UInt64
+        var inode: UInt64
+    }
+
+    private static let swept = Mutex<Set<Folder>>([])
 
     /// Does the same in an open folder, wherever its path leads by now.
     package static func removeAbandonedOnce(in folder: OpenFile) {

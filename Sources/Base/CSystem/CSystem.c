@@ -8,13 +8,17 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -317,8 +321,203 @@ static void supervise(const char *path, char *const arguments[], char *const env
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-pid_t mlops_supervise(const char *path, char *const arguments[], char *const environment[], const char *directory,
-                      int output, int error, int *control) {
+// MARK: The launcher
+
+// To fork `mlops` is to copy the tables of all its pages, and each page that it writes afterwards faults. So it is forked once
+// only: into the launcher, one thread that does nothing but fork supervisors, each a child of `mlops` and not of the launcher.
+// It ends when its socket closes, thus with `mlops`.
+
+static pthread_mutex_t launcher_lock = PTHREAD_MUTEX_INITIALIZER;
+static int launcher = -1;
+static pid_t launcher_pid = -1;
+
+// What a supervisor is told; the texts of path, directory, arguments and variables follow, each with its zero.
+struct order {
+    uint64_t byte_count;
+    uint32_t argument_count, variable_count;
+};
+
+struct answer {
+    int32_t pid, failure;
+};
+
+enum { ORDER_DESCRIPTORS = 4 };
+
+static int read_all(int file, void *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t done = read(file, bytes, count);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return -1;
+        bytes = (char *)bytes + done;
+        count -= (size_t)done;
+    }
+    return 0;
+}
+
+static int send_all(int socket, const void *bytes, size_t count) {
+    while (count > 0) {
+        ssize_t done = send(socket, bytes, count, MSG_NOSIGNAL);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return -1;
+        bytes = (const char *)bytes + done;
+        count -= (size_t)done;
+    }
+    return 0;
+}
+
+// Room for the descriptors that come with an order.
+union passed {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(ORDER_DESCRIPTORS * sizeof(int))];
+};
+
+static int receive_order(int socket, struct order *order, int descriptors[ORDER_DESCRIPTORS]) {
+    union passed passed;
+    struct iovec block = {order, sizeof *order};
+    struct msghdr message = {
+        .msg_iov = &block, .msg_iovlen = 1, .msg_control = passed.bytes, .msg_controllen = sizeof passed.bytes};
+    ssize_t count;
+    do count = recvmsg(socket, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+    while (count < 0 && errno == EINTR);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (count != sizeof *order || !header || header->cmsg_len != CMSG_LEN(ORDER_DESCRIPTORS * sizeof(int))) return -1;
+    memcpy(descriptors, CMSG_DATA(header), ORDER_DESCRIPTORS * sizeof(int));
+    return 0;
+}
+
+static int send_order(int socket, const struct order *order, const char *texts, const int descriptors[ORDER_DESCRIPTORS]) {
+    union passed passed;
+    memset(&passed, 0, sizeof passed);
+    struct iovec block = {(void *)order, sizeof *order};
+    struct msghdr message = {
+        .msg_iov = &block, .msg_iovlen = 1, .msg_control = passed.bytes, .msg_controllen = sizeof passed.bytes};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(ORDER_DESCRIPTORS * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, ORDER_DESCRIPTORS * sizeof(int));
+    ssize_t count;
+    do count = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    return count == sizeof *order ? send_all(socket, texts, order->byte_count) : -1;
+}
+
+// The zero behind each text leads to the next one.
+static char *next_text(char *text) { return text + strlen(text) + 1; }
+
+// Keeps what is large and not needed from being copied into supervisors: the heap of `mlops` as it was at the fork. It would
+// cost each of them time, and count as memory of the stage's.
+static void keep_heap_from_forks(void) {
+    // What lies near own variables, the thread's data and its stack must be copied; they may share a mapping with the heap.
+    const uintptr_t window = 128 << 10;
+    uintptr_t needed[] = {(uintptr_t)&launcher, (uintptr_t)&errno, (uintptr_t)__builtin_frame_address(0)};
+    int file = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return;
+    char block[4096], line[64];
+    size_t length = 0;
+    ssize_t count;
+    // A line is `start-end rw-p offset device inode path`.
+    while ((count = read(file, block, sizeof block)) > 0) {
+        for (ssize_t i = 0; i < count; i++) {
+            if (block[i] != '\n') {
+                if (length < sizeof line - 1) line[length++] = block[i];
+                continue;
+            }
+            line[length] = 0;
+            length = 0;
+            char *rest;
+            uintptr_t start = strtoul(line, &rest, 16);
+            uintptr_t end = strtoul(rest + 1, &rest, 16);
+            if (strncmp(rest, " rw-p 00000000 00:00 0", 22) != 0 || end - start < 2 * window) continue;
+            for (uintptr_t at = start; at < end; at += window) {
+                int is_needed = 0;
+                for (int k = 0; k < 3; k++) is_needed |= needed[k] + window >= at && needed[k] < at + 2 * window;
+                if (!is_needed) madvise((void *)at, end - at < window ? end - at : window, MADV_DONTFORK);
+            }
+        }
+    }
+    close(file);
+}
+
+// The launcher's life, after the fork of a process with threads: system calls only, and no memory but its own.
+static void launch(int socket) {
+    setsid();
+    prctl(PR_SET_NAME, "mlops-launcher");
+    socket = fcntl(socket, F_DUPFD_CLOEXEC, 64);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup3(socket, 3, O_CLOEXEC) < 0) _exit(127);
+    syscall(SYS_close_range, 4u, ~0u, 0u);
+    socket = 3;
+    // `mlops` works on in the folder that it started in, and so does this; but it must not keep a disk from being unmounted.
+    if (chdir("/") != 0) _exit(127);
+    keep_heap_from_forks();
+    for (;;) {
+        struct order order;
+        int descriptors[ORDER_DESCRIPTORS];
+        if (receive_order(socket, &order, descriptors) != 0) _exit(0);
+        size_t pointer_count = (size_t)order.argument_count + order.variable_count + 2;
+        size_t size = order.byte_count + pointer_count * sizeof(char *);
+        char **arguments = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (arguments == MAP_FAILED) _exit(127);
+        char *path = (char *)(arguments + pointer_count);
+        if (read_all(socket, path, order.byte_count) != 0) _exit(0);
+        char *directory = next_text(path), *text = directory, **environment = arguments + order.argument_count + 1;
+        for (uint32_t i = 0; i < order.argument_count; i++) arguments[i] = text = next_text(text);
+        for (uint32_t i = 0; i < order.variable_count; i++) environment[i] = text = next_text(text);
+        struct answer answer = {0, 0};
+        answer.pid = (int32_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        if (answer.pid == 0)
+            supervise(path, arguments, environment, directory, descriptors[0], descriptors[1], descriptors[2], descriptors[3]);
+        answer.failure = errno;
+        // Before the answer: who reads what the program prints waits for the last to close it.
+        for (int i = 0; i < ORDER_DESCRIPTORS; i++) close(descriptors[i]);
+        munmap(arguments, size);
+        if (send_all(socket, &answer, sizeof answer) != 0) _exit(0);
+    }
+}
+
+// -1 with errno. The lock is held.
+static int start_launcher(void) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return -1;
+    // No handler of ours may run in the launcher and in supervisors, which keep every signal blocked.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0) launch(ends[1]);
+    int saved = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        errno = saved;
+        return -1;
+    }
+    launcher = ends[0];
+    launcher_pid = pid;
+    return 0;
+}
+
+// Has the launcher fork a supervisor; its pid, or -1 with errno, or 0 if the launcher is gone.
+static pid_t order_supervisor(const struct order *order, const char *texts, const int descriptors[ORDER_DESCRIPTORS]) {
+    struct answer answer = {-1, 0};
+    pthread_mutex_lock(&launcher_lock);
+    if (launcher < 0 && start_launcher() != 0) {
+        answer.failure = errno;
+    } else if (send_order(launcher, order, texts, descriptors) != 0 || read_all(launcher, &answer, sizeof answer) != 0) {
+        close(launcher);
+        kill(launcher_pid, SIGKILL);
+        while (waitpid(launcher_pid, NULL, 0) < 0 && errno == EINTR) {}
+        launcher = -1;
+        answer.pid = 0;
+    }
+    pthread_mutex_unlock(&launcher_lock);
+    errno = answer.failure;
+    return answer.pid;
+}
+
+static pid_t order_program(const struct order *order, const char *texts, int output, int error, int *control) {
     int report[2], orders[2];
     if (mlops_pipe(report) < 0) return -1;
     if (mlops_pipe(orders) < 0) {
@@ -328,34 +527,53 @@ pid_t mlops_supervise(const char *path, char *const arguments[], char *const env
         errno = saved;
         return -1;
     }
-    // No handler of ours may run in the supervisor, which keeps every signal blocked.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0) supervise(path, arguments, environment, directory, report[1], orders[0], output, error);
-    int saved = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int descriptors[ORDER_DESCRIPTORS] = {report[1], orders[0], output, error};
+    pid_t pid = order_supervisor(order, texts, descriptors);
+    int failure = errno;
     close(report[1]);
     close(orders[0]);
-    int failure = saved;
-    ssize_t count = sizeof failure;
+    ssize_t count = 0;
     if (pid > 0) {
         do count = read(report[0], &failure, sizeof failure);
         while (count < 0 && errno == EINTR);
     }
     close(report[0]);
-    if (pid < 0 || count == sizeof failure) {
-        close(orders[1]);
-        int status;
-        if (pid > 0) {
-            while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-        }
-        errno = failure;
-        return -1;
+    if (pid > 0 && count != sizeof failure) {
+        *control = orders[1];
+        return pid;
     }
-    *control = orders[1];
-    return pid;
+    close(orders[1]);
+    int status;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    errno = failure;
+    return pid == 0 ? 0 : -1;
+}
+
+static size_t texts_size(char *const texts[], uint32_t *count) {
+    size_t size = 0;
+    for (*count = 0; texts[*count]; ++*count) size += strlen(texts[*count]) + 1;
+    return size;
+}
+
+pid_t mlops_supervise(const char *path, char *const arguments[], char *const environment[], const char *directory,
+                      int output, int error, int *control) {
+    struct order order;
+    order.byte_count = strlen(path) + strlen(directory) + 2;
+    order.byte_count += texts_size(arguments, &order.argument_count);
+    order.byte_count += texts_size(environment, &order.variable_count);
+    char *texts = malloc(order.byte_count);
+    if (!texts) return -1;
+    char *end = stpcpy(stpcpy(texts, path) + 1, directory) + 1;
+    for (uint32_t i = 0; i < order.argument_count; i++) end = stpcpy(end, arguments[i]) + 1;
+    for (uint32_t i = 0; i < order.variable_count; i++) end = stpcpy(end, environment[i]) + 1;
+    // A launcher that somebody killed is replaced. What it may have started last ends as its control pipe is closed.
+    pid_t pid = 0;
+    for (int attempt = 0; attempt < 2 && pid == 0; attempt++)
+        pid = order_program(&order, texts, output, error, control);
+    int saved = pid == 0 ? ECHILD : errno;
+    free(texts);
+    errno = saved;
+    return pid > 0 ? pid : -1;
 }
 
 void mlops_write_error(const char *text, size_t count) {

@@ -73,12 +73,18 @@ struct MLOpsCommand: AsyncParsableCommand {
     /// Runs the verb that `arguments` name; the process's exit code.
     static func start(_ arguments: [String]) async -> Int32 {
         let arguments = ArgumentOrder.verbFirst(arguments)
-        // Most verbs open a project. The others end before the thread has cost anything, or do not look at git.
-        if let verb = arguments.first, !verb.hasPrefix("-"), !["step", "job"].contains(verb) { Workspace.prepare() }
+        if asksGit(arguments) { Workspace.prepare() }
         let task = Task { await perform(arguments) }
         let interruption = Interruption { task.cancel() }
         let code = await task.value
         return code == 0 ? 0 : interruption.exitCode ?? code
+    }
+
+    /// Whether the verb is likely to ask git, so that it is worth loading beside what comes before.
+    private static func asksGit(_ arguments: [String]) -> Bool {
+        guard let verb = arguments.first, !verb.hasPrefix("-") else { return false }
+        if verb == "pipeline" { return !["status", "lint", "schema"].contains(arguments.dropFirst().first) }
+        return !["step", "job", "completion"].contains(verb)
     }
 
     private static func perform(_ arguments: [String]) async -> Int32 {

@@ -1,3 +1,5 @@
+package import Basics
+
 /// How much carbon dioxide the grid emits for a kilowatt-hour, and who says so.
 package struct GridIntensity: Codable, Hashable, Sendable {
     /// Grams of CO2 equivalent.
@@ -99,18 +101,18 @@ package struct EnergyEstimate: Codable, Hashable, Sendable {
             year: try container.decodeIfPresent(Int.self, forKey: .gridYear))
     }
 
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(joules, forKey: .joules)
-        try container.encode(kilowattHours, forKey: .kilowattHours)
-        try container.encode(cpuSeconds, forKey: .cpuSeconds)
-        try container.encode(durationSeconds, forKey: .durationSeconds)
-        try container.encode(powerWatts, forKey: .powerWatts)
-        try container.encode(method, forKey: .method)
-        try container.encode(note, forKey: .note)
-        try container.encode(emissionsGrams, forKey: .emissionsGrams)
-        try container.encode(grid.gramsPerKilowattHour, forKey: .gramsPerKilowattHour)
-        try container.encode(grid.source, forKey: .gridSource)
-        try container.encodeIfPresent(grid.year, forKey: .gridYear)
+    package func encode(to encoder: any Encoder) throws { try json.encode(to: encoder) }
+
+    /// What `encode` writes, without an encoder's cost: a pipeline takes it for each of its stages.
+    package var json: JSONValue {
+        let members: [CodingKeys: JSONValue?] = [
+            .joules: .number(joules), .kilowattHours: .number(kilowattHours), .cpuSeconds: .number(cpuSeconds),
+            .durationSeconds: .number(durationSeconds), .powerWatts: .number(powerWatts),
+            .method: .string(method.rawValue), .note: .string(note), .emissionsGrams: .number(emissionsGrams),
+            .gramsPerKilowattHour: .number(grid.gramsPerKilowattHour), .gridSource: .string(grid.source),
+            .gridYear: grid.year.map { .int(Int64($0)) },
+        ]
+        return .object(
+            Dictionary(uniqueKeysWithValues: members.compactMap { key, value in value.map { (key.stringValue, $0) } }))
     }
 }

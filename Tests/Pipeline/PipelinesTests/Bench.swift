@@ -21,7 +21,7 @@ final class Bench: Sendable {
     func source(set overrides: [String] = [], steps: [any BuiltInStep] = TestStep.all) -> PipelineSource {
         PipelineSource(
             root: folder.path, file: "pipeline.yaml", overrides: overrides, environment: Bench.environment,
-            git: GitContext(commit: "0123abc", branch: "main", isDirty: false), steps: StepCatalog(steps))
+            git: Lazy(value: GitContext(commit: "0123abc", branch: "main", isDirty: false)), steps: StepCatalog(steps))
     }
 
     func load(set overrides: [String] = [], steps: [any BuiltInStep] = TestStep.all) throws -> Pipeline {

@@ -40,7 +40,7 @@ extension Workspace {
 
     /// The artifacts whose pointers differ between two commits; nil if that cannot be told.
     private func changedArtifacts(from old: String, to new: String) -> Set<ArtifactName>? {
-        guard let git, let prefix = try? gitPath(of: "registry"), let before = try? git.fileIds(under: prefix, at: old),
+        guard let git = try? git, let prefix = try? gitPath(of: "registry"), let before = try? git.fileIds(under: prefix, at: old),
             let after = try? git.fileIds(under: prefix, at: new)
         else { return nil }
         let paths = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }
@@ -107,7 +107,7 @@ extension Workspace {
     ) async throws -> (report: TransferReport, problems: [HookReport.Problem])? {
         let lines = updates.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
         let moved = lines.filter { $0.count == 4 && $0[1].contains { $0 != "0" } }
-        guard let git, !moved.isEmpty else { return nil }
+        guard !moved.isEmpty, let git = try git else { return nil }
         let files = try git.outgoingFiles(
             under: try gitPath(of: "registry"), tips: moved.map { $0[1] }, remote: remoteName,
             known: moved.map { $0[3] })

@@ -130,7 +130,7 @@ extension Workspace {
         artifact.storedBytes = added.storedByteCount
         report.artifacts.append(artifact)
         if !artifact.isUnchanged { report.changedFiles.append(pointer.ownPath) }
-        if git != nil, FileSystem.isDirectory(FileSystem.parent(of: absolute(path))),
+        if try git != nil, FileSystem.isDirectory(FileSystem.parent(of: absolute(path))),
             let file = try ignore(path: path, in: root), !report.changedFiles.contains(file)
         {
             report.changedFiles.append(file)

@@ -68,7 +68,7 @@ extension Workspace {
         _ output: DVCOutput, settings: DVCSettings, fetch: DVCFetch, names: inout ImportNames, subject: String,
         into report: inout ForeignImport, progress: ProgressHandler?
     ) async throws -> Bool {
-        if let git, try git.isTracked(absolute(output.path)) {
+        if let git = try git, try git.isTracked(absolute(output.path)) {
             report.note(subject, "git tracks it, so it stays as it is")
             return false
         }
@@ -199,7 +199,7 @@ extension Workspace {
             switch try FileStatus.of(absolute(path))?.kind {
             case .directory:
                 // The data themselves are ignored by git, and may be many.
-                if let git, try git.isIgnored(absolute(path)) { continue }
+                if let git = try git, try git.isIgnored(absolute(path)) { continue }
                 try collectDVCFiles(in: path, depth: depth + 1, into: &files)
             case .file where name.hasSuffix(".dvc") || name == "dvc.lock": files.append(path)
             default: break

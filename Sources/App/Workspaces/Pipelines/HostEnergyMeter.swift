@@ -10,7 +10,6 @@ struct HostEnergyMeter: EnergyMeter {
 
     func stop(_ token: any Sendable, usage: ResourceUsage) -> JSONValue {
         guard let start = token as? EnergyTracker.Start else { return .null }
-        let estimate = tracker.stop(start, cpuSeconds: usage.userSeconds + usage.systemSeconds)
-        return (try? JSONValue(encoding: estimate)) ?? .null
+        return tracker.stop(start, cpuSeconds: usage.userSeconds + usage.systemSeconds).json
     }
 }

@@ -33,14 +33,14 @@ extension Workspace {
         of pipeline: Pipeline, for target: ExportTarget, remoteName: String? = nil, options given: ExportOptions
     ) throws -> (text: String, notes: [String]) {
         var options = given
-        options.commit = pipeline.git.commit
+        options.commit = try pipeline.git.get().commit
         if options.repository == nil { options.repository = try git?.configuration("remote.origin.url") }
         if options.exchange.isEmpty { options.exchange = RunRecord.token(length: 6) }
         let configuration = try remote(named: remoteName).configuration
         let remote: ExportRemote =
             configuration.url.hasPrefix("s3://") ? .s3 : .folder(absolute(folder(configuration.url)))
         var (text, notes) = try pipeline.manifest(for: target, remote: remote, options: options)
-        if pipeline.git.isDirty == true {
+        if try pipeline.git.get().isDirty == true {
             notes.append("the work tree has changes that are not committed; the containers get the commit")
         }
         return (text, notes)

@@ -108,7 +108,7 @@ extension Workspace {
         let names = ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"].compactMap { variables[$0] }
         guard let branch = base ?? names.first(where: { !$0.isEmpty }) ?? defaultBranch() else { return nil }
         var commits: Set<String> = []
-        if let git {
+        if let git = try git {
             let program = GitProgram(in: git.workingTree)
             for name in ["origin/\(branch)", branch] {
                 if let id = try? program.mergeBase(with: name) { commits.insert(id) }
@@ -121,14 +121,14 @@ extension Workspace {
     }
 
     private func defaultBranch() -> String? {
-        guard let git else { return nil }
+        guard let git = try? git else { return nil }
         let name = try? GitProgram(in: git.workingTree).text(["symbolic-ref", "--short", "refs/remotes/origin/HEAD"])
         return name.map { $0.hasPrefix("origin/") ? String($0.dropFirst(7)) : $0 } ?? "main"
     }
 
     /// The changes of tracked files that a run is about to happen on; nil if there are none.
     package func dirtyPatch() throws -> [UInt8]? {
-        guard let git, try git.isDirty(), try git.head().commit != nil else { return nil }
+        guard let git = try git, try git.isDirty(), try git.head().commit != nil else { return nil }
         let bytes = try GitProgram(in: git.workingTree).patch()
         return bytes.isEmpty ? nil : bytes
     }

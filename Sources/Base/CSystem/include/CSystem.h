@@ -68,6 +68,7 @@ pid_t mlops_spawn(const char *path, char *const arguments[], char *const environ
 
 /// Starts `path` as `mlops_spawn` does, below a supervisor of its own that no process of it outlives: the supervisor adopts
 /// orphans, and kills what is left when the program ends, when it is told to, or when this process dies in any way.
+/// `directory` is absolute, and `path` too unless it is meant from there. The first call forks this process, later ones do not.
 ///
 /// `*control` gets a descriptor: the byte `T` written to it sends SIGTERM to the program and its descendants, `K` or closing
 /// it sends SIGKILL. It must be kept until `mlops_wait` has returned the supervisor's pid, and then closed.

@@ -47,14 +47,13 @@ final class ExecutableDigests: Sendable {
     }
 
     private func isExecutable(_ path: String) -> Bool {
-        guard let real = FileSystem.resolved(path), let status = try? FileStatus.of(real) else { return false }
+        guard let status = try? FileStatus.following(path) else { return false }
         return status.kind == .file && status.isExecutable
     }
 
     /// The digest of the program's bytes; links are followed.
     func digest(of program: String) throws -> Digest {
-        let real = FileSystem.resolved(program) ?? program
-        guard let status = try FileStatus.of(real) else {
+        guard let status = try FileStatus.following(program) else {
             throw MLOpsError(.notFound, "the program `\(program)` does not exist")
         }
         let key: [JSONValue] = [
@@ -63,15 +62,15 @@ final class ExecutableDigests: Sendable {
         ]
         let known = state.withLock { state -> Digest? in
             if state.known == nil { state.known = load() }
-            guard let entry = state.known?[real], Array(entry.dropLast()) == key else { return nil }
+            guard let entry = state.known?[program], Array(entry.dropLast()) == key else { return nil }
             return entry.last?.string.flatMap { Digest($0) }
         }
         if let known { return known }
-        let digest = try hash(real)
+        let digest = try hash(program)
         state.withLock { state in
             // A file of the last two seconds may change again within the same tick of its clock.
             guard Timestamp.now.milliseconds - status.changeNanoseconds / 1_000_000 > 2000 else { return }
-            state.known?[real] = key + [.string(digest.description)]
+            state.known?[program] = key + [.string(digest.description)]
             state.isChanged = true
         }
         return digest

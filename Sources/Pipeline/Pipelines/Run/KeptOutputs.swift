@@ -57,10 +57,11 @@ package struct KeptOutputs: Sendable {
         guard FileSystem.isDirectory(folder) else { return }
         for name in try FileSystem.list(folder) where !name.hasPrefix(".") && name.hasSuffix(".json") {
             let path = FileSystem.join(folder, name)
-            let json = try? JSONValue(parsing: try FileSystem.read(path), source: path)
+            let bytes = try? FileSystem.read(path)
+            let json = bytes.flatMap { try? JSONValue(parsing: $0, source: path) }
             if let format = json?["format"]?.integer, format > Int(StageCacheEntry.format) { throw newer(path, format) }
-            guard let json, let fingerprint = Digest(name.dropLast(5)),
-                let entry = StageCacheEntry(json, fingerprint: fingerprint)
+            guard let bytes, let json, let fingerprint = Digest(name.dropLast(5)),
+                let entry = StageCacheEntry(json, of: bytes, fingerprint: fingerprint)
             else {
                 brokenEntries.append(path)
                 continue

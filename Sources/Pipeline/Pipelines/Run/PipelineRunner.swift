@@ -107,7 +107,7 @@ package struct PipelineRunner: Sendable {
         let lock = try await lock(sink)
         defer { withExtendedLifetime(lock) {} }
         let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
-        let session = RunSession(
+        let session = try RunSession(
             runner: self, selected: selected, named: named, lookup: lookup(executables),
             secrets: try SecretValues(of: pipeline), events: sink)
         let report = try await session.run()

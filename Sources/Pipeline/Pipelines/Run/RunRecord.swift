@@ -31,7 +31,7 @@ package final class RunRecord {
         let now = ContinuousClock.now
         if let lastWrite, now - lastWrite < lastCost * 20 { return }
         try createFolder()
-        try FileSystem.replaceUnflushed(path, with: Array(report().json.sealed.prettyText.utf8))
+        try FileSystem.replaceUnflushed(path, with: report().json.sealed.prettyBytes)
         lastWrite = ContinuousClock.now
         lastCost = ContinuousClock.now - now
     }
@@ -39,7 +39,7 @@ package final class RunRecord {
     /// Writes the final state; it is on the disk when this returns, if anything was executed.
     func finish(_ report: RunReport, durably: Bool) throws {
         try createFolder()
-        let bytes = Array(report.json.sealed.prettyText.utf8)
+        let bytes = report.json.sealed.prettyBytes
         if durably {
             try FileSystem.replace(path, with: bytes)
         } else {

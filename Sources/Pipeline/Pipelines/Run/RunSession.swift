@@ -22,7 +22,7 @@ final class RunSession {
     init(
         runner: PipelineRunner, selected: [Int], named: Set<Int>, lookup: StageLookup, secrets: SecretValues,
         events: EventSink
-    ) {
+    ) throws {
         self.runner = runner
         self.lookup = lookup
         self.events = events
@@ -39,7 +39,7 @@ final class RunSession {
         report = RunReport(
             id: id, pipeline: pipeline.name, file: pipeline.file, specDigest: pipeline.specDigest,
             parameters: secrets.masker.masked(pipeline.parameters),
-            overrides: pipeline.overrides.map { secrets.masker.masked($0) }, git: pipeline.git,
+            overrides: pipeline.overrides.map { secrets.masker.masked($0) }, git: try pipeline.git.get(),
             jobs: runner.options.jobs, started: started,
             stages: selected.map { StageReport(name: pipeline.stages[$0].name, state: .waiting) },
             folder: RunRecord.folder(id))

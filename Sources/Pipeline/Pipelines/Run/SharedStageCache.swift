@@ -43,9 +43,10 @@ package struct SharedStageCache: Sendable {
     /// - Throws: kind `.damaged` for what is no entry, or one whose fingerprint is not that of its ingredients.
     package func read(_ bytes: [UInt8], name: String) throws -> [Entry] {
         try bytes.split(separator: 0x0A).map { line in
-            guard let json = try? JSONValue(parsing: Array(line), source: name),
+            let line = Array(line)
+            guard let json = try? JSONValue(parsing: line, source: name),
                 let fingerprint = json["fingerprint"]?.string.flatMap({ Digest($0) }),
-                let entry = StageCacheEntry(json, fingerprint: fingerprint),
+                let entry = StageCacheEntry(json, of: line, fingerprint: fingerprint),
                 Ingredients(json: entry.ingredients).fingerprint == fingerprint
             else {
                 throw MLOpsError(

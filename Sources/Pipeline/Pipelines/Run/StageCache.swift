@@ -33,8 +33,10 @@ struct StageCacheEntry: Sendable {
     }
 
     /// nil for what is no entry of this format, is not what was written, or not that of `fingerprint`.
-    init?(_ json: JSONValue, fingerprint: Digest) {
-        guard json["format"]?.integer == 1, json.isIntact == true,
+    ///
+    /// - Parameter text: what `json` was read from.
+    init?(_ json: JSONValue, of text: [UInt8], fingerprint: Digest) {
+        guard json["format"]?.integer == 1, json.isIntact(as: text) == true,
             json["fingerprint"]?.string == fingerprint.description,
             let pipeline = json["pipeline"]?.string, let stage = json["stage"]?.string, let run = json["run"]?.string,
             let created = json["created"]?.string.flatMap(Timestamp.init), let ingredients = json["ingredients"],
@@ -101,7 +103,7 @@ struct StageCache: Sendable {
         guard let bytes = try? FileSystem.read(path), let json = try? JSONValue(parsing: bytes, source: path) else {
             return nil
         }
-        return StageCacheEntry(json, fingerprint: fingerprint)
+        return StageCacheEntry(json, of: bytes, fingerprint: fingerprint)
     }
 
     func store(_ entry: StageCacheEntry) throws {

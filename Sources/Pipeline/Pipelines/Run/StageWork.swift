@@ -109,14 +109,14 @@ struct StageWork: Sendable {
         try FileSystem.createDirectories(folder)
         let execution = StageExecution(
             lookup: lookup, stage: stage, upstream: upstream, needed: needed, runID: runID, runFolder: folder,
-            executor: try runner.executor(for: stage), surroundings: surroundings, provenance: provenance(),
+            executor: try runner.executor(for: stage), surroundings: surroundings, provenance: try provenance(),
             isRemembered: !hasFailedUpstream, events: events, onQueued: onQueued)
         return await execution.run()
     }
 
-    private func provenance() -> JSONValue {
+    private func provenance() throws -> JSONValue {
         var members = runner.options.provenance.object ?? [:]
-        members["git"] = lookup.pipeline.git.json
+        members["git"] = try lookup.pipeline.git.get().json
         members["pipeline"] = [
             "name": .string(lookup.pipeline.name), "file": .string(lookup.pipeline.file),
             "specDigest": .string(lookup.pipeline.specDigest.description),

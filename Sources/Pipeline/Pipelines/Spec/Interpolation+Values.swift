@@ -50,9 +50,9 @@ extension Interpolation {
         case "item", "key": return try itemValue(name, scope: scope, path: path, hasDefault: hasDefault, at: location)
         case "git":
             switch path {
-            case "branch": return git.branch.map(text)
-            case "commit": return git.commit.map(text)
-            case "dirty": return git.isDirty.map { YAMLNode(.bool($0), at: location, text: "\($0)") }
+            case "branch": return try git.get().branch.map(text)
+            case "commit": return try git.get().commit.map(text)
+            case "dirty": return try git.get().isDirty.map { YAMLNode(.bool($0), at: location, text: "\($0)") }
             default: throw unknown(name, at: location)
             }
         case "env" where !path.isEmpty:

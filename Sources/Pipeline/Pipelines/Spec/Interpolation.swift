@@ -50,7 +50,7 @@ struct ReferenceUse: Sendable {
 /// for `${`, and `${a:-b}` for `b` where `a` has no value.
 struct Interpolation: Sendable {
     var parameters: ParameterSet
-    var git: GitContext
+    var git: Lazy<GitContext>
     var environment: [String: String]
     /// Names whose values may not be put into a spec.
     var secrets: Set<String> = []

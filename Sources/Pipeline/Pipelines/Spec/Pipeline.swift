@@ -13,7 +13,7 @@ package struct Pipeline: Sendable {
     package var parameters: JSONValue
     /// `--set` as given.
     package var overrides: [String]
-    package var git: GitContext
+    package var git: Lazy<GitContext>
     /// In the order of the file.
     package var stages: [Stage]
     package var graph: StageGraph
@@ -39,12 +39,14 @@ package struct PipelineSource: Sendable {
     /// `a.b=value`, from `--set`.
     package var overrides: [String]
     package var environment: [String: String]
-    package var git: GitContext
+    /// Looked at only if something asks.
+    package var git: Lazy<GitContext>
     package var steps: StepCatalog
 
     package init(
         root: String, file: String, displayName: String? = nil, overrides: [String] = [],
-        environment: [String: String] = [:], git: GitContext = GitContext(), steps: StepCatalog = StepCatalog([])
+        environment: [String: String] = [:], git: Lazy<GitContext> = Lazy(value: GitContext()),
+        steps: StepCatalog = StepCatalog([])
     ) {
         self.root = root
         self.file = file
