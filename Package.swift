@@ -29,9 +29,12 @@ extension Target {
     }
 
     /// A C library of ours, or the header of a system library, at `Sources/<area>/<name>`.
-    static func cModule(_ name: String, in area: String, links library: String? = nil) -> Target {
+    static func cModule(
+        _ name: String, in area: String, links library: String? = nil, flags: [String] = []
+    ) -> Target {
         .target(
-            name: name, path: "Sources/\(area)/\(name)", cSettings: ourCSettings,
+            name: name, path: "Sources/\(area)/\(name)",
+            cSettings: ourCSettings + (flags.isEmpty ? [] : [.unsafeFlags(flags)]),
             linkerSettings: library.map { [.linkedLibrary($0)] } ?? [])
     }
 
@@ -63,7 +66,7 @@ let package = Package(
         /// Headers of libzstd.
         .cModule("CZstd", in: "Base", links: "zstd"),
         /// The system calls that Swift cannot name: `openat2`, `FICLONE`, `O_TMPFILE` and the like.
-        .cModule("CSystem", in: "Base"),
+        .cModule("CSystem", in: "Base", flags: ["-fno-plt"]),
         /// SHA-256 of two streams at once, and the rolling hash that cuts chunks.
         .cModule("CHashes", in: "Base"),
         /// The products of OpenBLAS, loaded when the first of them is asked for.

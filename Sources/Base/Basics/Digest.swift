@@ -26,26 +26,28 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// A digest from 64 lower-case hex digits, with or without `sha256:` before them; nil for anything else.
     package init?(_ text: some StringProtocol) {
-        let hex = text.hasPrefix("sha256:") ? text.dropFirst(7)[...] : text[...]
-        guard hex.utf8.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        var high: UInt8?
-        for character in hex.utf8 {
+        var text = String(text)
+        guard let digest = text.withUTF8({ Digest(ascii: $0) }) else { return nil }
+        self = digest
+    }
+
+    private init?(ascii text: UnsafeBufferPointer<UInt8>) {
+        let prefix: StaticString = "sha256:"
+        let start = text.count - 64
+        guard start == 0 || (start == 7 && (0..<7).allSatisfy { text[$0] == prefix.utf8Start[$0] }) else { return nil }
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        for index in start..<text.count {
             let digit: UInt8
-            switch character {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = character - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = character - UInt8(ascii: "a") + 10
+            switch text[index] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = text[index] - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = text[index] - UInt8(ascii: "a") + 10
             default: return nil
             }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
+            // The digits of one word after the other go through the last of them.
+            if index > start, (index - start) % 16 == 0 { words = (words.1, words.2, words.3, 0) }
+            words.3 = words.3 << 4 | UInt64(digit)
         }
-        self.init(bytes: bytes)
+        self.words = words
     }
 
     /// The digest of `bytes`.
@@ -69,9 +71,10 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     /// The 32 raw bytes.
     package var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
-        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        append(to: &bytes)
+        return bytes
     }
 
     /// The first 4 bytes, as a little-endian number.

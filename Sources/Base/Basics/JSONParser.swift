@@ -108,7 +108,8 @@ struct JSONParser {
 
     private mutating func object() throws(Fault) -> JSONValue {
         try enter()
-        var members: [String: JSONValue] = [:]
+        // Counted before they are put into a dictionary: one that grows puts each member in again and again.
+        var list: [(key: String, value: JSONValue, start: Int)] = []
         if next == UInt8(ascii: "}") {
             _ = try continues(before: UInt8(ascii: "}"))
             return .object([:])
@@ -121,11 +122,13 @@ struct JSONParser {
             guard next == UInt8(ascii: ":") else { throw fault("`:` is missing") }
             position += 1
             skipSpace()
-            if members.updateValue(try value(), forKey: key) != nil {
-                position = start
-                throw fault("key `\(printable(key))` is given twice")
-            }
+            list.append((key, try value(), start))
         } while try continues(before: UInt8(ascii: "}"))
+        var members = [String: JSONValue](minimumCapacity: list.count)
+        for (key, value, start) in list where members.updateValue(value, forKey: key) != nil {
+            position = start
+            throw fault("key `\(printable(key))` is given twice")
+        }
         return .object(members)
     }
 }

@@ -11,9 +11,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -405,18 +407,21 @@ static int send_order(int socket, const struct order *order, const char *texts, 
 // The zero behind each text leads to the next one.
 static char *next_text(char *text) { return text + strlen(text) + 1; }
 
-// Keeps what is large and not needed from being copied into supervisors: the heap of `mlops` as it was at the fork. It would
-// cost each of them time, and count as memory of the stage's.
-static void keep_heap_from_forks(void) {
-    // What lies near own variables, the thread's data and its stack must be copied; they may share a mapping with the heap.
-    const uintptr_t window = 128 << 10;
-    uintptr_t needed[] = {(uintptr_t)&launcher, (uintptr_t)&errno, (uintptr_t)__builtin_frame_address(0)};
+// One line of /proc/self/maps.
+struct mapping {
+    uintptr_t start, end;
+    uint64_t device, inode;
+    int is_anonymous;
+};
+
+// Calls `visit` for each mapping of this process.
+static void each_mapping(void (*visit)(const struct mapping *, void *), void *context) {
     int file = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
     if (file < 0) return;
-    char block[4096], line[64];
+    char block[4096], line[96];
     size_t length = 0;
     ssize_t count;
-    // A line is `start-end rw-p offset device inode path`.
+    // `start-end rwxp offset major:minor inode path`
     while ((count = read(file, block, sizeof block)) > 0) {
         for (ssize_t i = 0; i < count; i++) {
             if (block[i] != '\n') {
@@ -425,18 +430,69 @@ static void keep_heap_from_forks(void) {
             }
             line[length] = 0;
             length = 0;
+            struct mapping mapping;
             char *rest;
-            uintptr_t start = strtoul(line, &rest, 16);
-            uintptr_t end = strtoul(rest + 1, &rest, 16);
-            if (strncmp(rest, " rw-p 00000000 00:00 0", 22) != 0 || end - start < 2 * window) continue;
-            for (uintptr_t at = start; at < end; at += window) {
-                int is_needed = 0;
-                for (int k = 0; k < 3; k++) is_needed |= needed[k] + window >= at && needed[k] < at + 2 * window;
-                if (!is_needed) madvise((void *)at, end - at < window ? end - at : window, MADV_DONTFORK);
-            }
+            mapping.start = strtoul(line, &rest, 16);
+            mapping.end = strtoul(rest + 1, &rest, 16);
+            strtoul(rest + sizeof " rw-p", &rest, 16);
+            uint64_t major = strtoul(rest, &rest, 16);
+            mapping.device = major << 32 | strtoul(rest + 1, &rest, 16);
+            mapping.inode = strtoul(rest, &rest, 10);
+            mapping.is_anonymous = mapping.inode == 0 && *(rest + strspn(rest, " ")) != '[';
+            if (mapping.inode == 0 && strstr(rest, "[heap]")) mapping.is_anonymous = 1;
+            visit(&mapping, context);
         }
     }
     close(file);
+}
+
+// What a supervisor touches: own code and variables, the C library, the thread's data, its stack.
+enum { NEEDED = 6 };
+
+struct needed {
+    uintptr_t addresses[NEEDED];
+    uint64_t devices[NEEDED], inodes[NEEDED];
+};
+
+static void note_file(const struct mapping *mapping, void *context) {
+    struct needed *needed = context;
+    for (int i = 0; i < NEEDED; i++) {
+        if (needed->addresses[i] < mapping->start || needed->addresses[i] >= mapping->end) continue;
+        needed->devices[i] = mapping->device;
+        needed->inodes[i] = mapping->inode;
+    }
+}
+
+static void keep_from_forks(const struct mapping *mapping, void *context) {
+    const struct needed *needed = context;
+    const uintptr_t window = 128 << 10;
+    if (mapping->inode != 0) {
+        for (int i = 0; i < NEEDED; i++)
+            if (needed->inodes[i] == mapping->inode && needed->devices[i] == mapping->device) return;
+        madvise((void *)mapping->start, mapping->end - mapping->start, MADV_DONTFORK);
+        return;
+    }
+    // Small ones are variables of programs and libraries. The thread's data may share a mapping with the heap.
+    if (!mapping->is_anonymous || mapping->end - mapping->start < 2 * window) return;
+    for (uintptr_t at = mapping->start; at < mapping->end; at += window) {
+        int is_needed = 0;
+        for (int i = 0; i < NEEDED; i++)
+            is_needed |= needed->addresses[i] + window >= at && needed->addresses[i] < at + 2 * window;
+        uintptr_t end = mapping->end - at < window ? mapping->end : at + window;
+        if (!is_needed) madvise((void *)at, end - at, MADV_DONTFORK);
+    }
+}
+
+// Keeps the heap of `mlops` as it was at the fork, and its libraries, from being copied into supervisors: it would cost each of
+// them time, and count as memory of the stage's.
+static void lighten_forks(void) {
+    // A function of the C library may have its address in this program; what `stdout` points to lies there. This file is
+    // compiled without a PLT, so that no supervisor makes the linker look through libraries that it does not have.
+    struct needed needed = {
+        .addresses = {(uintptr_t)&launcher, (uintptr_t)&supervise, (uintptr_t)&errno, (uintptr_t)stdout,
+                      (uintptr_t)getauxval(AT_BASE), (uintptr_t)__builtin_frame_address(0)}};
+    each_mapping(note_file, &needed);
+    each_mapping(keep_from_forks, &needed);
 }
 
 // The launcher's life, after the fork of a process with threads: system calls only, and no memory but its own.
@@ -450,7 +506,7 @@ static void launch(int socket) {
     socket = 3;
     // `mlops` works on in the folder that it started in, and so does this; but it must not keep a disk from being unmounted.
     if (chdir("/") != 0) _exit(127);
-    keep_heap_from_forks();
+    lighten_forks();
     for (;;) {
         struct order order;
         int descriptors[ORDER_DESCRIPTORS];

@@ -40,7 +40,8 @@ extension Workspace {
 
     /// The artifacts whose pointers differ between two commits; nil if that cannot be told.
     private func changedArtifacts(from old: String, to new: String) -> Set<ArtifactName>? {
-        guard let git = try? git, let prefix = try? gitPath(of: "registry"), let before = try? git.fileIds(under: prefix, at: old),
+        guard let git = try? git, let prefix = try? gitPath(of: "registry"),
+            let before = try? git.fileIds(under: prefix, at: old),
             let after = try? git.fileIds(under: prefix, at: new)
         else { return nil }
         let paths = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }

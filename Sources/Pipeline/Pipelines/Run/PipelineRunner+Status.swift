@@ -7,7 +7,7 @@ extension PipelineRunner {
     package func status() async throws -> PipelineStatusReport {
         let (selected, named) = try selection()
         let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
-        var lookup = lookup(executables)
+        var lookup = lookup(of: selected, executables)
         lookup.masker = try SecretValues(of: pipeline).masker
         let isSelected = Set(selected)
         var entries: [Int: StageCacheEntry] = [:]

@@ -87,9 +87,12 @@ package struct PipelineRunner: Sendable {
             .failed, "stage `\(stage.name)` runs on `\(name)`, which this `mlops` cannot reach", at: stage.location)
     }
 
-    func lookup(_ executables: ExecutableDigests) -> StageLookup {
-        StageLookup(
-            pipeline: pipeline, store: store, cache: StageCache(workspace: workspace), executables: executables,
+    func lookup(of selected: [Int], _ executables: ExecutableDigests) -> StageLookup {
+        let isSelected = Set(selected)
+        let names = pipeline.graph.order.filter { isSelected.contains($0) }.map { pipeline.stages[$0].name }
+        let cache = StageCache(workspace: workspace).readingAhead(pipeline: pipeline.name, stages: names)
+        return StageLookup(
+            pipeline: pipeline, store: store, cache: cache, executables: executables,
             memory: DependencyMemory(workspace: workspace, root: pipeline.root, store: store))
     }
 
@@ -108,7 +111,7 @@ package struct PipelineRunner: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let executables = ExecutableDigests(workspace: workspace, root: pipeline.root)
         let session = try RunSession(
-            runner: self, selected: selected, named: named, lookup: lookup(executables),
+            runner: self, selected: selected, named: named, lookup: lookup(of: selected, executables),
             secrets: try SecretValues(of: pipeline), events: sink)
         let report = try await session.run()
         executables.save()

@@ -1,4 +1,5 @@
 internal import Basics
+internal import Synchronization
 
 /// What a stage made when it last succeeded with one fingerprint.
 struct StageCacheEntry: Sendable {
@@ -93,12 +94,15 @@ extension StoredOutput {
 /// A lost or broken entry costs a run of its stage, nothing else: entries are replaced atomically, but not flushed.
 struct StageCache: Sendable {
     let folder: String
+    private var readAhead: ReadAhead?
 
     /// - Parameter workspace: the folder `.mlops`.
     init(workspace: String) { folder = FileSystem.join(workspace, "cache") }
 
     /// The entry of `fingerprint`; nil if there is none or it cannot be read.
-    func entry(_ fingerprint: Digest) -> StageCacheEntry? {
+    func entry(_ fingerprint: Digest) -> StageCacheEntry? { readAhead?.take(fingerprint) ?? read(fingerprint) }
+
+    private func read(_ fingerprint: Digest) -> StageCacheEntry? {
         let path = path(of: fingerprint)
         guard let bytes = try? FileSystem.read(path), let json = try? JSONValue(parsing: bytes, source: path) else {
             return nil
@@ -108,6 +112,34 @@ struct StageCache: Sendable {
 
     func store(_ entry: StageCacheEntry) throws {
         try place(entry.json.canonicalBytes, at: path(of: entry.fingerprint))
+    }
+
+    /// This cache, with the stages' last entries read beside other work, in that order: which entry a stage needs is known
+    /// only when those before it are, and then it is most likely the last one.
+    func readingAhead(pipeline: String, stages: [String]) -> StageCache {
+        let readAhead = ReadAhead()
+        Task.detached { [self] in
+            for stage in stages {
+                guard let last = lastFingerprint(pipeline: pipeline, stage: stage), let entry = read(last) else {
+                    continue
+                }
+                readAhead.put(entry)
+            }
+        }
+        var cache = self
+        cache.readAhead = readAhead
+        return cache
+    }
+
+    /// Entries that nobody has asked for yet.
+    private final class ReadAhead: Sendable {
+        private let entries = Mutex<[Digest: StageCacheEntry]>([:])
+
+        func put(_ entry: StageCacheEntry) { entries.withLock { $0[entry.fingerprint] = entry } }
+
+        func take(_ fingerprint: Digest) -> StageCacheEntry? {
+            entries.withLock { $0.removeValue(forKey: fingerprint) }
+        }
     }
 
     /// The fingerprint with which the stage last succeeded.

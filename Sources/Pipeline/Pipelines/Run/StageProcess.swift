@@ -1,6 +1,5 @@
 internal import Basics
 internal import CSystem
-internal import Foundation
 internal import Glibc
 internal import Synchronization
 
@@ -29,14 +28,7 @@ struct StageProcess: Sendable {
         }
         defer { watchdog?.cancel() }
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                // A thread, as it blocks in read and wait for as long as the program runs.
-                let thread = Thread {
-                    continuation.resume(with: Result { try self.runBlocking(output, control: control) })
-                }
-                thread.stackSize = 512 << 10
-                thread.start()
-            }
+            try await BlockingThreads.shared.run { try runBlocking(output, control: control) }
         } onCancel: {
             control.stop(.cancelled)
         }

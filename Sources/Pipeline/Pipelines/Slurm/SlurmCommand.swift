@@ -38,10 +38,7 @@ struct SlurmCommand: Sendable {
     /// - Throws: kind `.notFound` if the program is not installed, `.failed` if it hangs.
     func run() async throws -> Result {
         let path = try SlurmCommand.find(program, environment["PATH"])
-        return try await withCheckedThrowingContinuation { continuation in
-            // A thread, as it blocks in read and wait.
-            Thread.detachNewThread { continuation.resume(with: Swift.Result { try runBlocking(path) }) }
-        }
+        return try await BlockingThreads.shared.run { try runBlocking(path) }
     }
 
     private static func find(_ program: String, _ searchPath: String?) throws -> String {
