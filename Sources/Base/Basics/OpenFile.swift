@@ -33,6 +33,16 @@ package final class OpenFile: Sendable {
     /// project opens from now on fails before it takes one of them, as it would at the limit itself.
     package static func spare(_ count: Int) { _ = mlops_spare_descriptors(Int32(count)) }
 
+    /// - Throws: kind `.io` unless `count` more files could be opened now, as a library needs that does not say what it lacks.
+    package static func requireRoom(for count: Int, toStart program: String) throws {
+        var opened: [OpenFile] = []
+        for _ in 0..<count {
+            let descriptor = mlops_open("/", O_RDONLY | O_DIRECTORY, 0)
+            if descriptor < 0 { throw MLOpsError.system("start", program, errno: errno) }
+            opened.append(OpenFile(descriptor: descriptor, path: "/"))
+        }
+    }
+
     /// Size, times and kind as `fstat` gives them.
     package func status() throws -> FileStatus {
         var status = stat()

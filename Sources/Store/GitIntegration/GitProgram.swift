@@ -12,6 +12,8 @@ package struct GitProgram: Sendable {
     /// - Throws: kind `.failed` with what git says.
     @discardableResult
     package func bytes(_ arguments: [String]) throws -> [UInt8] {
+        // Two pipes, and what Foundation opens besides them until the program runs.
+        try OpenFile.requireRoom(for: 12, toStart: "git")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         // Names in UTF-8 as they are; no pager, no hooks, no questions.
@@ -77,7 +79,14 @@ package struct GitProgram: Sendable {
         try bytes(["diff", "--binary", "--full-index", "--no-ext-diff", "HEAD", "--"])
     }
 
-    package func hasCommit(_ id: String) -> Bool {
-        !id.hasPrefix("-") && (try? bytes(["cat-file", "-e", "\(id)^{commit}"])) != nil
+    /// - Throws: kind `.io` if git cannot be asked.
+    package func hasCommit(_ id: String) throws -> Bool {
+        guard !id.hasPrefix("-") else { return false }
+        do {
+            try bytes(["cat-file", "-e", "\(id)^{commit}"])
+            return true
+        } catch let error as MLOpsError where error.kind == .failed {
+            return false
+        }
     }
 }

@@ -45,7 +45,7 @@ extension Workspace {
     ) async throws -> ReproductionReport {
         let git = try requireGit()
         let program = GitProgram(in: git.workingTree)
-        guard let commit = run.commit, program.hasCommit(commit) else {
+        guard let commit = run.commit, try program.hasCommit(commit) else {
             throw MLOpsError(
                 .notFound, "the commit of run `\(run.id)` is not here",
                 hint: run.commit.map { "fetch it: `git fetch origin \($0)`" }

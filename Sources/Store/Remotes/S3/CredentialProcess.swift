@@ -28,6 +28,7 @@ struct CredentialProcess: Sendable {
     }
 
     private func start(_ words: [String], _ environment: [String: String]) throws -> (status: Int32, output: [UInt8]) {
+        try OpenFile.requireRoom(for: 12, toStart: words.first ?? "")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["--"] + words
