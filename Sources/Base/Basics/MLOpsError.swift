@@ -77,13 +77,17 @@ package struct MLOpsError: Error, Sendable, CustomStringConvertible {
 /// A place in an input file, written `path:line:column`; line and column count from 1.
 package struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     package var path: String
-    package var line: Int
-    package var column: Int?
+    // Every value of a document has a place or two: half the width makes a large document a third smaller.
+    private var lineNumber: Int32
+    private var columnNumber: Int32
+
+    package var line: Int { Int(lineNumber) }
+    package var column: Int? { columnNumber == 0 ? nil : Int(columnNumber) }
 
     package init(path: String, line: Int, column: Int? = nil) {
         self.path = path
-        self.line = line
-        self.column = column
+        lineNumber = Int32(clamping: line)
+        columnNumber = Int32(clamping: column ?? 0)
     }
 
     package var description: String { "\(path):\(line)" + (column.map { ":\($0)" } ?? "") }

@@ -261,6 +261,25 @@ struct WrongSpecsTests {
         #expect(errors.first?.location?.line == 4)
     }
 
+    @Test(arguments: ["outs: [", "deps: [", "env: [", "needs: [", "params: [", "secrets: ["])
+    func aListOfErrorsIsReadUntilThereAreAThousand(_ list: String) throws {
+        let items = (0..<5000).map { "\"../\($0)\"" }.joined(separator: ", ")
+        let bench = try Bench("version: 1\nname: p\nstages:\n  a: { run: x, \(list)\(items)] }\n")
+        let errors = try Pipeline.lint(bench.source())
+        #expect((1000...1002).contains(errors.count), "\(errors.count)")
+    }
+
+    @Test(
+        arguments: [
+            ("params", "there are 5000 parameter files, the limit is 200"),
+            ("include", "more than 200 files are included, or deeper than 16"),
+        ])
+    func thousandsOfFilesAreNotLookedFor(_ key: String, _ message: String) throws {
+        let names = (0..<5000).map { "p\($0).yaml" }.joined(separator: ", ")
+        let bench = try Bench("version: 1\nname: p\n\(key): [\(names)]\nstages: { a: { run: x } }\n")
+        #expect(try Pipeline.lint(bench.source()).map(\.message) == [message])
+    }
+
     @Test func aMissingPipelineIsTold() throws {
         let bench = try Bench()
         #expect {

@@ -9,9 +9,17 @@ struct Diagnostics {
 
     var isFull: Bool { errors.count >= Diagnostics.limit }
 
-    mutating func add(_ error: MLOpsError) { errors.append(error) }
+    mutating func add(_ error: MLOpsError) { if !isFull { errors.append(error) } }
 
-    mutating func add(_ more: [MLOpsError]) { errors += more }
+    mutating func add(_ more: [MLOpsError]) { errors += more.prefix(max(0, Diagnostics.limit - errors.count)) }
+
+    /// Says at the last place that what follows was not looked at.
+    mutating func close() {
+        errors.append(
+            MLOpsError(
+                .usage, "what follows was not checked, as there are \(errors.count) errors before",
+                hint: "correct some of them first", at: inOrder.last?.location))
+    }
 
     /// The result of `body`; nil if it throws, with the error kept. An error without a place gets `location`.
     mutating func attempt<Value>(at location: SourceLocation? = nil, _ body: () throws -> Value) -> Value? {
@@ -26,7 +34,7 @@ struct Diagnostics {
     mutating func add(_ error: any Error, at location: SourceLocation?) {
         var known = error as? MLOpsError ?? MLOpsError(.usage, "\(error)")
         if known.location == nil { known.location = location }
-        errors.append(known)
+        add(known)
     }
 
     /// The errors by file, files as they were met, and by their place in it; those without a place come first.

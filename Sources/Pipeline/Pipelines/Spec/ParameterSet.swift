@@ -4,6 +4,9 @@ internal import Basics
 struct ParameterSet: Sendable {
     private(set) var root: YAMLNode
 
+    /// Files of one pipeline, at most.
+    private static let fileLimit = 200
+
     init(root: YAMLNode) { self.root = root }
 
     init(empty location: SourceLocation) { root = YAMLNode(.map([]), at: location) }
@@ -17,7 +20,14 @@ struct ParameterSet: Sendable {
         -> ParameterSet
     {
         var set = ParameterSet(empty: SourceLocation(path: pipeline, line: 1, column: 1))
-        for file in files {
+        if files.count > fileLimit {
+            diagnostics.add(
+                MLOpsError(
+                    .usage, "there are \(files.count) parameter files, the limit is \(fileLimit)",
+                    hint: "put parameters that belong together into one file", at: files[fileLimit].location))
+            return set
+        }
+        for file in files where !diagnostics.isFull {
             guard let node = diagnostics.attempt(at: file.location, { try document(file, folder: folder) }) else {
                 continue
             }

@@ -49,7 +49,10 @@ struct PipelineIncludes {
     private mutating func include(into spec: inout PipelineSpec, _ diagnostics: inout Diagnostics) {
         var stages: [StageSpec] = []
         var params: [LocatedText] = []
-        for file in spec.includes {
+        if spec.includes.count > PipelineIncludes.countLimit {
+            return diagnostics.add(tooMany(at: spec.includes[PipelineIncludes.countLimit].location))
+        }
+        for file in spec.includes where !diagnostics.isFull {
             let included: PipelineSpec?
             do {
                 included = try read(file, &diagnostics)
@@ -79,10 +82,7 @@ struct PipelineIncludes {
         }
         guard seen.insert(path).inserted else { return nil }
         guard chain.count < PipelineIncludes.depthLimit, seen.count <= PipelineIncludes.countLimit else {
-            throw MLOpsError(
-                .usage,
-                "more than \(PipelineIncludes.countLimit) files are included, or deeper than \(PipelineIncludes.depthLimit)",
-                at: file.location)
+            throw tooMany(at: file.location)
         }
         guard FileSystem.exists(path) else {
             let folder = FileSystem.parent(of: name)
@@ -100,6 +100,13 @@ struct PipelineIncludes {
         defer { chain.removeLast() }
         include(into: &spec, &diagnostics)
         return spec
+    }
+
+    private func tooMany(at location: SourceLocation) -> MLOpsError {
+        let (count, depth) = (PipelineIncludes.countLimit, PipelineIncludes.depthLimit)
+        return MLOpsError(
+            .usage, "more than \(count) files are included, or deeper than \(depth)",
+            hint: "put stages that belong together into one file", at: location)
     }
 
     private func refuseTwice(_ stages: [StageSpec], into diagnostics: inout Diagnostics) {

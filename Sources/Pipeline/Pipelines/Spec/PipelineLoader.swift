@@ -30,10 +30,7 @@ struct PipelineLoader {
     /// Whether there are so many errors that what follows would only add consequences of them; says so behind the last.
     private mutating func isTooWrong() -> Bool {
         guard diagnostics.isFull else { return false }
-        diagnostics.add(
-            MLOpsError(
-                .usage, "what follows was not checked, as there are \(diagnostics.errors.count) errors before",
-                hint: "correct some of them first", at: diagnostics.inOrder.last?.location))
+        diagnostics.close()
         return true
     }
 

@@ -23,42 +23,70 @@ struct LocatedText: Sendable, Hashable {
 }
 
 /// One stage as the file says it; of a `matrix` or a `foreach`, one of its variants once it is expanded.
+///
+/// It points at the document's own values: a file can hold tens of thousands of stages, of which each has few keys.
 struct StageSpec: Sendable {
     var name: String
     var location: SourceLocation
-    var run: YAMLNode?
-    var uses: LocatedText?
-    var with: YAMLNode?
-    var params: [YAMLNode] = []
-    var deps: [YAMLNode] = []
-    var outs: [YAMLNode] = []
-    var metrics: [YAMLNode] = []
-    var needs: [YAMLNode] = []
+    /// The keys that have a value; those of the wrong kind are told by `PipelineSpecReader`.
+    private var keys: YAMLMap
+    private let defaults: StageDefaults
     var env: [EnvironmentSpec] = []
     var secrets: [LocatedText] = []
-    var condition: YAMLNode?
-    var matrix: YAMLNode?
-    var foreach: YAMLNode?
-    var timeout: YAMLNode?
-    var retries: YAMLNode?
-    var resources: YAMLNode?
-    /// Its own, else the file's.
-    var executor: YAMLNode?
-    /// Its own, else the file's.
-    var image: YAMLNode?
-    var isAlways = false
-    var isFrozen = false
-    var isAlwaysChanged = false
-    var summary: String?
 
     /// The name that the file gives it: `train` of `train@seed=1`.
     var group: String
     var locals = StageLocals()
 
-    init(name: String, location: SourceLocation) {
+    init(name: String, location: SourceLocation, keys: YAMLMap, defaults: StageDefaults) {
         self.name = name
         self.location = location
+        self.keys = keys
+        self.defaults = defaults
         group = name
+    }
+
+    var run: YAMLNode? { keys.value("run") }
+    var uses: LocatedText? { text("uses") }
+    var with: YAMLNode? { keys.value("with") }
+    var params: [YAMLNode] { items("params") }
+    var deps: [YAMLNode] { items("deps") }
+    var outs: [YAMLNode] { items("outs") }
+    var metrics: [YAMLNode] { items("metrics") }
+    var needs: [YAMLNode] { items("needs") }
+    var condition: YAMLNode? { keys.value("if") }
+    var matrix: YAMLNode? { keys.value("matrix") }
+    var foreach: YAMLNode? { keys.value("foreach") }
+    var timeout: YAMLNode? { keys.value("timeout") }
+    var retries: YAMLNode? { keys.value("retries") }
+    var resources: YAMLNode? { keys.value("resources") }
+    /// Its own, else the file's.
+    var executor: YAMLNode? { keys.value("executor") ?? defaults.executor }
+    /// Its own, else the file's.
+    var image: YAMLNode? { keys.value("image") ?? defaults.image }
+    var isAlways: Bool { flag("always") }
+    var isFrozen: Bool { flag("frozen") }
+    var isAlwaysChanged: Bool { flag("always_changed") }
+    var summary: String? { text("desc")?.text }
+
+    /// The stage without what makes variants of it.
+    var withoutVariants: StageSpec {
+        var stage = self
+        stage.keys.entries.removeAll { $0.key == "matrix" || $0.key == "foreach" }
+        return stage
+    }
+
+    private func items(_ key: String) -> [YAMLNode] {
+        if case .list(let items) = keys.value(key)?.content { items } else { [] }
+    }
+
+    private func text(_ key: String) -> LocatedText? {
+        guard let node = keys.value(key), case .string(let text) = node.content else { return nil }
+        return LocatedText(text: text, location: node.location)
+    }
+
+    private func flag(_ key: String) -> Bool {
+        if case .bool(true) = keys.value(key)?.content { true } else { false }
     }
 
     static let keys = [
@@ -68,6 +96,17 @@ struct StageSpec: Sendable {
     ]
     /// Names that mean something else where metrics and energy are listed by stage.
     static let reservedNames = ["energy", "joules", "kwh", "method", "total"]
+}
+
+/// What a file says once for all its stages.
+final class StageDefaults: Sendable {
+    let executor: YAMLNode?
+    let image: YAMLNode?
+
+    init(executor: YAMLNode?, image: YAMLNode?) {
+        self.executor = executor
+        self.image = image
+    }
 }
 
 /// What `${matrix.…}`, `${item}` and `${key}` stand for in one variant of a stage.

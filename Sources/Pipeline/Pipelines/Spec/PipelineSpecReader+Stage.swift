@@ -1,7 +1,7 @@
 internal import Basics
 
 extension PipelineSpecReader {
-    mutating func stage(_ entry: YAMLEntry) -> StageSpec? {
+    mutating func stage(_ entry: YAMLEntry, _ defaults: StageDefaults) -> StageSpec? {
         let at = entry.keyLocation
         guard let name = diagnostics.attempt({ try PipelineSpecReader.name(entry.key, of: "stage", at: at) }),
             let map = diagnostics.attempt({
@@ -18,46 +18,30 @@ extension PipelineSpecReader {
                     .usage, "a stage cannot be called `\(name)`", hint: "`\(name)` names the run's energy", at: at))
         }
         diagnostics.add(map.unknownKeys(StageSpec.keys, of: "stage `\(name)`"))
-        var stage = StageSpec(name: name, location: at)
-        for entry in map.entries where !entry.value.isNull { read(entry, into: &stage) }
+        var stage = StageSpec(name: name, location: at, keys: map, defaults: defaults)
+        for entry in map.entries where !entry.value.isNull { check(entry, of: &stage) }
         checkAction(stage)
         checkVariants(stage)
         checkSecrets(stage)
         return stage
     }
 
-    private mutating func read(_ entry: YAMLEntry, into stage: inout StageSpec) {
+    /// Collects what is wrong with the kind of a key's value; what may hold references is checked when they are replaced.
+    private mutating func check(_ entry: YAMLEntry, of stage: inout StageSpec) {
         let node = entry.value
         switch entry.key {
-        case "run": stage.run = node
-        case "uses": stage.uses = text(node)
-        case "with": stage.with = node
-        case "params": stage.params = nodes(node, "names of parameters")
-        case "deps": stage.deps = nodes(node, "paths")
-        case "outs": stage.outs = nodes(node, "paths")
-        case "metrics": stage.metrics = nodes(node, "paths")
-        case "needs": stage.needs = nodes(node, "stages or outputs")
+        case "uses", "desc": _ = text(node)
+        case "params": _ = nodes(node, "names of parameters")
+        case "deps", "outs", "metrics": _ = nodes(node, "paths")
+        case "needs": _ = nodes(node, "stages or outputs")
         case "env": stage.env = environment(node)
         case "secrets":
             stage.secrets = texts(node, "names of secrets")
-            for name in stage.secrets { checkVariable(name) }
-        case "if": stage.condition = node
-        case "matrix": stage.matrix = node
-        case "foreach": stage.foreach = node
-        case "timeout": stage.timeout = node
-        case "retries": stage.retries = node
-        case "resources": stage.resources = node
-        case "executor": stage.executor = node
-        case "image": stage.image = node
-        case "always": stage.isAlways = flag(node)
-        case "frozen": stage.isFrozen = flag(node)
-        case "always_changed": stage.isAlwaysChanged = flag(node)
-        case "desc": stage.summary = text(node)?.text
+            for name in stage.secrets where !diagnostics.isFull { checkVariable(name) }
+        case "always", "frozen", "always_changed": diagnostics.attempt { _ = try node.bool() }
         default: break
         }
     }
-
-    private mutating func flag(_ node: YAMLNode) -> Bool { diagnostics.attempt { try node.bool() } ?? false }
 
     private mutating func checkAction(_ stage: StageSpec) {
         switch (stage.run, stage.uses) {
@@ -122,7 +106,7 @@ extension PipelineSpecReader {
             }
         default: diagnostics.add(node.expected("a map of variables or a list of names"))
         }
-        for variable in variables { checkVariable(variable.name) }
+        for variable in variables where !diagnostics.isFull { checkVariable(variable.name) }
         return variables
     }
 

@@ -45,13 +45,11 @@ struct PipelineSpecReader {
             }
             return entries
         }
-        let (executor, image) = (map.value("executor"), map.value("image"))
+        let defaults = StageDefaults(executor: map.value("executor"), image: map.value("image"))
         var stages: [StageSpec] = []
-        for entry in entries ?? [] where !diagnostics.isFull {
-            guard var stage = stage(entry) else { continue }
-            stage.executor = stage.executor ?? executor
-            stage.image = stage.image ?? image
-            stages.append(stage)
+        for entry in entries ?? [] {
+            if diagnostics.isFull { return [] }
+            if let stage = stage(entry, defaults) { stages.append(stage) }
         }
         return stages
     }
@@ -70,7 +68,11 @@ struct PipelineSpecReader {
     }
 
     mutating func texts(_ node: YAMLNode?, _ what: String) -> [LocatedText] {
-        nodes(node, what).compactMap { text($0) }
+        var texts: [LocatedText] = []
+        for node in nodes(node, what) where !diagnostics.isFull {
+            if let text = text(node) { texts.append(text) }
+        }
+        return texts
     }
 
     /// Letters, digits, `-` and `_`, at most 64, beginning with a letter: fit for file names and metric paths.

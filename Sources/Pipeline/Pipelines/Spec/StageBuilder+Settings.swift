@@ -146,7 +146,7 @@ extension StageBuilder {
 
     mutating func namedParameters(_ nodes: [YAMLNode], _ used: inout ReferenceUse) -> [String: JSONValue] {
         var values: [String: JSONValue] = [:]
-        for node in nodes {
+        for node in nodes where !diagnostics.isFull {
             let name = diagnostics.attempt(at: node.location) { try interpolation.resolve(node, used: &used).string() }
             guard let name else { continue }
             let path = name.hasPrefix("params.") ? String(name.dropFirst(7)) : name

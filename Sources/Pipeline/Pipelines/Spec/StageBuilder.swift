@@ -30,7 +30,8 @@ struct StageBuilder {
     /// The stages without those whose errors leave nothing to run.
     mutating func stages() -> [Stage] {
         var drafts: [Draft] = []
-        for stage in spec.stages where !diagnostics.isFull {
+        for stage in spec.stages {
+            if diagnostics.isFull { return [] }
             let condition = enter(stage)
             if let draft = draft(stage, condition) { drafts.append(draft) } else { checkRest(of: stage) }
         }
@@ -167,7 +168,7 @@ struct StageBuilder {
     ) -> [StagePath] {
         var paths: [StagePath] = []
         var seen: Set<String> = []
-        for node in nodes {
+        for node in nodes where !diagnostics.isFull {
             let path = diagnostics.attempt(at: node.location) {
                 let resolved = try interpolation.resolve(node, used: &used)
                 return try read(node.hasReference ? resolved.withSingleSlashes : resolved)

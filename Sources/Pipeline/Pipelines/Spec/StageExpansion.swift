@@ -14,8 +14,10 @@ struct StageExpansion {
     /// The variants of every stage, in the order of the file; a stage without `matrix` and `foreach` is its own.
     mutating func expand(_ stages: [StageSpec]) -> [StageSpec] {
         var all: [StageSpec] = []
+        all.reserveCapacity(min(stages.count, StageExpansion.stageLimit))
         let reader = self
         for stage in stages {
+            if diagnostics.isFull { return [] }
             let expanded = diagnostics.attempt(at: stage.location) { try reader.variants(of: stage) } ?? []
             count += expanded.count
             guard count <= StageExpansion.stageLimit else {
@@ -46,11 +48,11 @@ struct StageExpansion {
         _ variants: [Variant], of stage: StageSpec, at location: SourceLocation
     ) throws -> [StageSpec] {
         var seen: Set<String> = []
+        let stage = stage.withoutVariants
         return try variants.map { variant in
             var copy = stage
             copy.name = StageExpansion.name(stage.name, variant.suffix)
             copy.locals = variant.locals
-            (copy.matrix, copy.foreach) = (nil, nil)
             guard seen.insert(copy.name).inserted else {
                 throw MLOpsError(
                     .usage, "two variants of stage `\(stage.name)` would both be called `\(copy.name)`",

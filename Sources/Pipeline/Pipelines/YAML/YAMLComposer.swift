@@ -9,9 +9,23 @@ struct YAMLComposer {
         var anchor: String?
         var items: [YAMLNode] = []
         var entries: [YAMLEntry] = []
-        var keys: Set<String> = []
         /// The key whose value comes next.
         var key: (name: String, location: SourceLocation)?
+        /// Of a map with more keys than are quickly compared one by one.
+        private var names: Set<String> = []
+
+        init(isMap: Bool, location: SourceLocation, anchor: String?) {
+            self.isMap = isMap
+            self.location = location
+            self.anchor = anchor
+        }
+
+        /// Whether `name` is no key of the map yet; from now on it is.
+        mutating func isNew(_ name: String) -> Bool {
+            if entries.count < 8 { return !entries.contains { $0.key == name } }
+            if names.isEmpty { names = Set(entries.map(\.key)) }
+            return names.insert(name).inserted
+        }
     }
 
     private let file: String
@@ -105,7 +119,7 @@ struct YAMLComposer {
             throw MLOpsError(
                 .usage, "merge keys (`<<`) are not supported", hint: "write the keys out, or use parameters", at: place)
         }
-        guard stack[stack.count - 1].keys.insert(name).inserted else {
+        guard stack[stack.count - 1].isNew(name) else {
             let first = stack[stack.count - 1].entries.first { $0.key == name }?.keyLocation
             throw MLOpsError(
                 .usage, "the key `\(printable(shortened(name)))` stands twice in this map",

@@ -99,10 +99,12 @@ package struct YAMLMap: Sendable {
 
     /// The errors of the keys that are not `allowed`, each with the nearest that is.
     package func unknownKeys(_ allowed: [String], of what: String) -> [MLOpsError] {
-        let unknown = entries.filter { !allowed.contains($0.key) }
+        // The places in `entries`, as the entries themselves would be a second copy of a large map.
+        let unknown = entries.indices.filter { !allowed.contains(entries[$0].key) }
         if unknown.isEmpty { return [] }
         let all = "the keys of \(what) are \(allowed.map { "`\($0)`" }.joined(separator: ", "))"
-        var errors = unknown.prefix(YAMLMap.unknownKeyLimit).map { entry in
+        var errors = unknown.prefix(YAMLMap.unknownKeyLimit).map { index in
+            let entry = entries[index]
             // Comparing takes the product of the lengths, and nobody means a short key by a very long one.
             let near = entry.key.utf8.count <= 256 ? nearestName(to: entry.key, among: allowed) : nil
             return MLOpsError(
@@ -113,7 +115,7 @@ package struct YAMLMap: Sendable {
             errors.append(
                 MLOpsError(
                     .usage, "\(unknown.count - YAMLMap.unknownKeyLimit) more unknown keys in \(what)", hint: all,
-                    at: unknown[YAMLMap.unknownKeyLimit].keyLocation))
+                    at: entries[unknown[YAMLMap.unknownKeyLimit]].keyLocation))
         }
         return errors
     }
