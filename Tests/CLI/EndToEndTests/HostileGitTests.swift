@@ -13,18 +13,32 @@ import Testing
     @Test func programsOfTheConfigurationAreNeverRun() throws {
         let project = try Project()
         try project.folder.write("data/a.txt", "a")
+        try project.folder.write(
+            "pipelines/p.yaml", "version: 1\nname: p\nstages: { a: { run: cat data/b.txt, deps: [data/b.txt] } }\n")
+        try project.folder.write("data/b.txt", "b")
+        try project.git("add", "-f", "pipelines", "data/b.txt")
+        try project.git("commit", "-q", "-m", "B")
         let marker = project.folder("ran")
         let script = "#!/bin/sh\necho \"$0\" >> \(marker)\ncat\n"
         for name in GitHookNames.all { try project.folder.write("evil/" + name, script) }
         try Program.run("chmod", ["-R", "+x", "evil"], in: project.path).expectSuccess()
-        try project.folder.write(".gitattributes", "* filter=evil diff=evil\n")
+        try project.folder.write(".gitattributes", "* filter=evil diff=evil\ndata/b.txt filter=e=vil\n")
         let command = project.folder("evil/run")
         for key in [
             "core.fsmonitor", "core.editor", "core.pager", "core.sshCommand", "filter.evil.clean", "filter.evil.smudge",
-            "filter.evil.process", "diff.evil.textconv", "diff.evil.command", "diff.external", "credential.helper",
+            "filter.evil.process", "filter.e=vil.clean", "filter.e=vil.process", "diff.evil.textconv",
+            "diff.evil.command", "diff.external", "credential.helper",
             "core.gitProxy", "gpg.program", "alias.status", "uploadpack.packObjectsHook",
         ] { try project.git("config", key, command) }
         try project.git("config", "core.hooksPath", project.folder("evil"))
+        try project.folder.write("data/b.txt", "changed")
+        try FileSystem.removeFile(marker)
+        for arguments in [
+            ["pipeline", "run", "pipelines/p.yaml"], ["pipeline", "run", "pipelines/p.yaml", "--since", "HEAD"],
+            ["pipeline", "status", "pipelines/p.yaml"], ["run", "reproduce", "latest"],
+        ] {
+            try project.mlops(arguments: arguments).expectSuccess()
+        }
         for arguments in [
             ["add", "data/a.txt"], ["status"], ["log"], ["diff"], ["checkout"], ["fsck"], ["import-lfs"],
             ["import-dvc"],
