@@ -145,4 +145,13 @@ struct CheckTests {
         let report = try await bench.run { $0.checks.isTracing = true }
         #expect(report.stages[0].exitCode == 7)
     }
+
+    @Test(.enabled(if: StageTrace.find(searchPath: nil) != nil))
+    func aTraceDoesNotWaitForWhatACommandLeavesBehind() async throws {
+        let bench = try bench("setsid sleep 4711 & cat src/code.py > build/a.txt; exit 0")
+        let report = try await bench.run { $0.checks.isTracing = true }
+        #expect(report.stages[0].state == .succeeded)
+        #expect(report.stages[0].warnings == ["read `src/code.py`, which its `deps` do not name"])
+        #expect(try #require(report.stages[0].duration) < .seconds(60))
+    }
 }

@@ -17,9 +17,11 @@ struct StageTrace: Sendable {
 
     /// The arguments that start `program` under `strace`; the calls of each process go to a file of their own in the folder `log`.
     static func arguments(strace: String, log: String, program: String, arguments: [String]) -> [String] {
-        // -y prints the path behind a descriptor; the program's own name is given by its path, as strace starts no other.
+        // -D makes strace a companion of the program instead of its parent, which would wait for all that the program leaves
+        // behind; -y prints the path behind a descriptor; the program's own name is given by its path, as strace starts no
+        // other.
         [
-            strace, "-ff", "-qq", "-y", "-s", "4096", "-o", FileSystem.join(log, "process"), "-e",
+            strace, "-D", "-ff", "-qq", "-y", "-s", "4096", "-o", FileSystem.join(log, "process"), "-e",
             "trace=open,openat,openat2,creat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlinkat,truncate",
             "-e", "signal=none", "--", program,
         ] + arguments.dropFirst()
