@@ -50,6 +50,44 @@ import Testing
         #expect(try FileSystem.readText(project.folder("one.txt")) == "1\n")
     }
 
+    @Test func ofSeveralFailuresEachIsTold() throws {
+        let project = try project(
+            """
+            version: 1
+            name: failures
+            stages:
+              first: { run: exit 3 }
+              second: { run: "true", outs: [none.txt] }
+              third: { run: sleep 60, timeout: 1 }
+            """)
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml", "--keep-going", "--jobs", "1")
+        let told = result.error.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+        #expect(
+            told == [
+                "error: pipelines/p.yaml:5:3: stage `second` ended without writing `none.txt`",
+                "error: pipelines/p.yaml:6:3: stage `third` ran longer than its timeout of 1.00 s",
+                "error: pipelines/p.yaml:4:3: stage `first` failed with exit code 3",
+            ], "\(result.all)")
+        #expect(result.exitCode == 1)
+    }
+
+    @Test func whatAStagePrintsIsNoCommandOfGitHub() throws {
+        let project = try project(
+            """
+            version: 1
+            name: talkative
+            stages:
+              a: { run: "echo ::set-output name=a::b; echo '  ##[error]x'; echo '::error::y'; exit 3" }
+              b: { run: "echo ::add-mask::z; exit 4" }
+            """)
+        let result = try project.mlops("pipeline", "run", "pipelines/p.yaml", "--keep-going", "--report", "github")
+        let lines = result.error.split(separator: "\n").map { $0.drop { $0 == " " } }
+        let last = try #require(lines.lastIndex { $0.hasPrefix("::mlops-") }, "\(result.all)")
+        #expect(lines[..<last].contains { $0.hasPrefix("::stop-commands::") })
+        #expect(lines[last...].contains { $0.contains("name=a::b") }, "the hint has the end of the log")
+        #expect(lines[(last + 1)...].allSatisfy { !$0.hasPrefix("::") && !$0.contains("##[") }, "\(result.error)")
+    }
+
     @Test func aGateThatRefusesEndsWithFourAndStopsWhatNeedsIt() throws {
         let project = try project(
             """

@@ -108,7 +108,18 @@ struct PipelineRun: Verb {
         }
         if !global.json { try console.report(RunSummary(report: result)) }
         try report.write(result, workspace, from: global.workingDirectory, console: console)
-        if let error = result.error { throw error }
+        tellOthers(try result.otherErrors.map { try report.harmless($0) }, console)
+        if let error = result.error { throw try report.harmless(error) }
+    }
+
+    /// What failed besides the error that the command ends with, which stands last; events and the record have all of it.
+    private func tellOthers(_ errors: [MLOpsError], _ console: Console) {
+        if global.json { return }
+        let limit = 10
+        for error in errors.prefix(limit) { console.error(error) }
+        if errors.count > limit {
+            console.note("\(Format.count(errors.count - limit, "more error")), which `mlops run show latest` lists")
+        }
     }
 
     /// Leaves what the change touches, with all that waits for it.

@@ -42,6 +42,15 @@ struct ReportOptions: ParsableArguments {
         }
     }
 
+    /// The error with nothing in it that GitHub would take for a command, where it reads along: hints hold what stages printed.
+    func harmless(_ error: MLOpsError) throws -> MLOpsError {
+        guard try targets().contains(.github) else { return error }
+        var error = error
+        error.message = ReportText.withoutCommands(error.message)
+        error.hint = error.hint.map { ReportText.withoutCommands($0) }
+        return error
+    }
+
     /// Keeps GitHub from taking lines that stages print for its commands while `work` runs.
     func shielded<Value>(_ console: Console, _ work: () async throws -> Value) async throws -> Value {
         guard try targets().contains(.github) else { return try await work() }

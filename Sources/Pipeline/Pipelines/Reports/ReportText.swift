@@ -2,7 +2,7 @@ internal import Basics
 
 /// Text of others (names of metrics, lines of logs, messages) as the formats of reports want it, so that it can neither end
 /// what it stands in nor give orders to the program that reads it.
-enum ReportText {
+package enum ReportText {
     /// For XML: markup escaped, colours of terminals and characters that XML 1.0 has no place for left out.
     static func xml(_ text: String) -> String {
         var result = ""
@@ -47,6 +47,15 @@ enum ReportText {
             }
         }
         return result
+    }
+
+    /// `text` with nothing in it that GitHub takes for a workflow command: neither `::` at a line's beginning, blanks before it
+    /// left out, nor the older `##[` anywhere.
+    package static func withoutCommands(_ text: String) -> String {
+        text.replacing("##[", with: "## [").split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            let words = line.drop { $0.isWhitespace }
+            return words.hasPrefix("::") ? line[..<words.startIndex] + "| " + words : line
+        }.joined(separator: "\n")
     }
 
     /// The message of a GitHub workflow command.

@@ -158,16 +158,24 @@ package struct RunReport: Sendable {
 
     /// The error that decides the exit code: the first failure, else the first refusal, else the interruption.
     package var error: MLOpsError? {
-        func first(_ state: StageState) -> MLOpsError? {
-            stages.filter { $0.state == state }
-                .min { ($0.started ?? started) < ($1.started ?? started) }?.error
-        }
+        outcome == .interrupted ? MLOpsError(.interrupted, "the run was interrupted") : decisive?.error
+    }
+
+    /// What went wrong in further stages, in the order in which they started.
+    package var otherErrors: [MLOpsError] {
+        stages.filter { [.failed, .refused].contains($0.state) && $0.name != decisive?.name }
+            .sorted { ($0.started ?? started) < ($1.started ?? started) }.compactMap(\.error)
+    }
+
+    /// The stage whose error is the run's.
+    private var decisive: StageReport? {
+        let state: StageState
         switch outcome {
-        case .interrupted: return MLOpsError(.interrupted, "the run was interrupted")
-        case .failed: return first(.failed)
-        case .refused: return first(.refused)
-        case .succeeded, nil: return nil
+        case .failed: state = .failed
+        case .refused: state = .refused
+        case .interrupted, .succeeded, nil: return nil
         }
+        return stages.filter { $0.state == state }.min { ($0.started ?? started) < ($1.started ?? started) }
     }
 
     /// 0, or the exit code of `error`.
