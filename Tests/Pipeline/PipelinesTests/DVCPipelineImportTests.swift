@@ -22,6 +22,28 @@ import Testing
         return bench
     }
 
+    /// Makes what no stage of the pipeline writes, and a `python` that writes what each stage should; JSON files hold a metric.
+    private func standIns(_ bench: Bench, _ pipeline: Pipeline) throws {
+        let outputs = pipeline.stages.flatMap { $0.outputs.map(\.path) }
+        let deps = pipeline.stages.flatMap { $0.deps.map(\.path) }
+        var script = "#!/bin/sh\nwrite() {\n  mkdir -p \"$(dirname \"$1\")\"\n  case $1 in\n"
+        script += "    *.json) echo '{\"value\": 1}' > \"$1\" ;;\n    *) echo \"$MLOPS_STAGE\" > \"$1\" ;;\n  esac\n}\n"
+        script += "case $MLOPS_STAGE in\n"
+        for stage in pipeline.stages {
+            let own = stage.outs.map(\.path) + stage.metrics.map(\.path)
+            let inside = deps.filter { dep in own.contains { dep.hasPrefix($0 + "/") } }
+            let files = (own + inside).map { FileSystem.name(of: $0).contains(".") ? $0 : $0 + "/part" }
+            script += "  '\(stage.name)')\n" + files.map { "    write '\($0)'\n" }.joined() + "    ;;\n"
+        }
+        let python = bench.folder("bin/python")
+        try bench.folder.write("bin/python", script + "esac\n")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: python)
+        for dep in deps where !FileSystem.exists(bench.folder(dep)) {
+            if outputs.contains(where: { $0 == dep || $0.hasPrefix(dep + "/") || dep.hasPrefix($0 + "/") }) { continue }
+            try bench.folder.write(FileSystem.name(of: dep).contains(".") ? dep : dep + "/part", "of the project\n")
+        }
+    }
+
     private func imported(_ bench: Bench, _ file: String = "dvc.yaml") throws -> DVCPipelineImport {
         let result = try DVCPipelineImport.read(
             file, root: bench.folder.path, name: "imported", variablesFile: "pipeline.vars.yaml")
@@ -112,6 +134,53 @@ import Testing
         #expect(pipeline.stages[3].isFrozen)
         #expect(pipeline.stages[2].outs.map(\.persists) == [false, true])
         #expect(pipeline.graph.upstream[2] == [1])
+    }
+
+    @Test func foldersOfResultsAndPathsFromParametersAreImportedAndRun() async throws {
+        let bench = try bench("nested")
+        let result = try imported(bench)
+        try snapshot(result, "nested")
+        #expect(result.failureCount == 0)
+        try standIns(bench, try bench.load())
+        try bench.folder.write("bundle/code/main.py", "")
+        let report = try await run(bench)
+        #expect(
+            report.stages.map(\.name) == [
+                "check-packages", "split", "fit", "score@small", "score@customer-1", "summary", "bundle",
+            ])
+        #expect(report.metrics["split"]?["value"] == 1)
+        #expect(report.metrics["summary"]?["value"] == 1)
+        try FileSystem.removeTree(bench.folder("results/fit"))
+        let again = try await run(bench)
+        #expect(again.stages.filter { !$0.isCached }.map(\.name) == ["check-packages"], "it is always changed")
+        #expect(FileSystem.exists(bench.folder("results/fit/part")))
+    }
+
+    /// Checkouts of projects that use DVC, each in a folder of the one that the variable names.
+    private static let projects = ProcessInfo.processInfo.environment["MLOPS_DVC_PROJECTS"]
+
+    @Test(.enabled(if: projects != nil)) func projectsOfOthersAreImportedAndRun() async throws {
+        let folder = try #require(DVCPipelineImportTests.projects)
+        for name in try FileSystem.list(folder).sorted() {
+            let bench = try Bench()
+            let project = FileSystem.join(folder, name)
+            for path in try FileManager.default.subpathsOfDirectory(atPath: project) where !path.hasPrefix(".") {
+                let full = FileSystem.join(project, path)
+                if !FileSystem.isDirectory(full) {
+                    try bench.folder.write(path, String(decoding: try FileSystem.read(full), as: UTF8.self))
+                }
+            }
+            let result = try imported(bench)
+            for remark in result.remarks { print("\(name): \(remark.location): \(remark.message)") }
+            #expect(result.failureCount == 0, "\(name)")
+            try standIns(bench, try bench.load())
+            _ = try await run(bench)
+            let again = try await run(bench)
+            let pipeline = try bench.load()
+            for stage in again.stages where !stage.isCached {
+                #expect(try pipeline.stage(stage.name).isAlwaysChanged, "\(name): \(stage.name) ran again")
+            }
+        }
     }
 
     @Test func aFileWithoutStagesIsRefused() throws {

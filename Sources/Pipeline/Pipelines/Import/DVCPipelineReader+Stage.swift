@@ -104,7 +104,9 @@ extension DVCPipelineReader {
                     if out.path.hasSuffix(".json") {
                         metrics.append(out.value)
                     } else {
-                        note(item.location, "`\(out.path)` is kept as an output: metrics are read from JSON files")
+                        note(
+                            item.location,
+                            "`\(printable(out.path))` is kept as an output: metrics are read from JSON files")
                         outs.append(out.value)
                     }
                 }
@@ -139,6 +141,10 @@ extension DVCPipelineReader {
         return try path(context.template.text(text, at: location), from: context.folder)
     }
 
+    private func actualPath(_ text: String, _ context: Context, at location: SourceLocation) throws -> String {
+        try path(context.template.resolved(text, at: location), from: context.folder)
+    }
+
     private mutating func dependency(_ node: YAMLNode, _ context: Context) -> YAMLValue? {
         do {
             if case .map(let entries) = node.content, let entry = entries.first {
@@ -151,15 +157,18 @@ extension DVCPipelineReader {
         }
     }
 
+    /// An output as it is written, and the path that it has: with the values of parameters in place of their names.
     private mutating func output(
         _ node: YAMLNode, _ context: Context, of list: String
     ) -> (path: String, value: YAMLValue)? {
         do {
             guard case .map(let entries) = node.content, let entry = entries.first else {
-                let text = try path(node.scalarText("a path"), context, at: node.location)
-                return (text, .string(text))
+                let given = try node.scalarText("a path")
+                let text = try path(given, context, at: node.location)
+                return (try actualPath(given, context, at: node.location), .string(text))
             }
             let text = try path(entry.key, context, at: node.location)
+            let actual = try actualPath(entry.key, context, at: node.location)
             var keys: Keys = [("path", .string(text))]
             let options = entry.value.isNull ? [] : try entry.value.map().entries
             for option in options {
@@ -173,7 +182,7 @@ extension DVCPipelineReader {
                 default: note(option.keyLocation, "`\(printable(option.key))` of an entry of `\(list)` is not kept")
                 }
             }
-            return (text, keys.count == 1 ? .string(text) : .map(keys))
+            return (actual, keys.count == 1 ? .string(text) : .map(keys))
         } catch {
             fail(node.location, error)
             return nil

@@ -56,8 +56,8 @@ struct DVCPipelineReader {
         }
         for (path, place) in metrics.sorted(by: { $0.key < $1.key }) {
             note(
-                place, "the metrics `\(path)` are the output of no stage, or lie inside one",
-                hint: "list the file in the `metrics` of its stage, instead of the folder around it in `outs`")
+                place, "the metrics `\(printable(path))` are the output of no stage, or lie inside one",
+                hint: "list the file in the `metrics` of its stage, which must write it each time then")
         }
         var keys: [(key: String, value: YAMLValue)] = [("version", 1), ("name", .string(name))]
         var files = variables.files.map(\.text)

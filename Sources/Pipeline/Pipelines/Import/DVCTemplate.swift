@@ -83,6 +83,16 @@ struct DVCTemplate {
         try pieces(of: text, at: location).map { try DVCTemplate.text($0, at: location) }.joined()
     }
 
+    /// The text with the values of all references that have one; the others stand as they are.
+    func resolved(_ text: String, at location: SourceLocation) throws -> String {
+        try pieces(of: text, at: location).map { piece in
+            guard case .reference(_, let value?) = piece, let known = try? value.scalarText() else {
+                return try DVCTemplate.text(piece, at: location)
+            }
+            return known
+        }.joined()
+    }
+
     private static func text(_ piece: Piece, at location: SourceLocation) throws -> String {
         switch piece {
         case .text(let text): return text
