@@ -87,6 +87,18 @@ struct ExportTests {
         }
     }
 
+    @Test(arguments: ExportTarget.allCases) func aSecretIsInNoManifest(_ target: ExportTarget) throws {
+        var pipeline = try pipeline(spec)
+        pipeline.environment["WANDB_API_KEY"] = "abcdef-123456"
+        let text = try pipeline.manifest(for: target, remote: .s3, options: options()).text
+        #expect(!text.contains("abcdef-123456"))
+        #expect {
+            try pipeline.manifest(for: target, remote: .s3, options: options { $0.overrides = ["lr=abcdef-123456"] })
+        } throws: {
+            "\($0)" == "the manifest would hold the value of a secret"
+        }
+    }
+
     @Test func labelsAreNamesOfTheSystems() {
         #expect(ExportPlan.label("train@seed=1,lr=0.1", taken: []) == "train-seed-1-lr-0-1")
         #expect(ExportPlan.label("Train", taken: ["train"]).hasPrefix("train-"))

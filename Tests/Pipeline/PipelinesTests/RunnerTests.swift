@@ -267,6 +267,24 @@ struct RunnerTests {
         if text.contains("NaN") { #expect(error.hint == "JSON has no NaN and no Infinity; write null") }
     }
 
+    @Test func metricsInsideOfAnOutputAreReadAndComeBackWithIt() async throws {
+        let bench = try Bench(
+            """
+            version: 1
+            name: p
+            stages:
+              a:
+                run: mkdir -p build/run; echo '{"x":1}' > build/run/metrics.json
+                outs: [build/run]
+                metrics: [build/run/metrics.json]
+            """)
+        #expect(try await bench.run().metrics["a"]?["x"] == 1)
+        try FileSystem.removeTree(bench.folder("build/run"))
+        let again = try await bench.run()
+        #expect(again.stages[0].isCached && again.metrics["a"]?["x"] == 1)
+        #expect(FileSystem.exists(bench.folder("build/run/metrics.json")))
+    }
+
     @Test func aMetricInTwoFilesIsAFailure() async throws {
         let bench = try Bench(
             "version: 1\nname: p\nstages:\n  a: { run: \"echo '{\\\"x\\\":1}' | tee m.json > n.json\", metrics: [m.json, n.json] }\n"

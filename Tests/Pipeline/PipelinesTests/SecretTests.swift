@@ -44,6 +44,7 @@ struct SecretTests {
                 ?? "",
             plain.utf8.map { String(format: "%02x", $0) }.joined(),
             plain.utf8.map { String(format: "%02X", $0) }.joined(),
+            "k\\u20acy w/th+all=that&more", "k\\u20ACy w\\/th+all=that&more", "k€y w/th+all=that&amp;more",
         ]
         for form in forms { #expect(masked("<\(form)>", [plain]) == "<***>", "\(form)") }
         #expect(masked(JSONValue.string(Self.canary).canonicalText) == "\"***\"")
@@ -179,7 +180,12 @@ struct SecretTests {
         }
     }
 
-    @Test(arguments: ["echo $TOKEN > out.txt", "mkdir out.txt; printf x%s \"$TOKEN\" | base64 > out.txt/a"])
+    @Test(
+        arguments: [
+            "echo $TOKEN > out.txt", "mkdir out.txt; printf x%s \"$TOKEN\" | base64 > out.txt/a",
+            "mkdir out.txt; printf %s \"$TOKEN\" | base64 | tr -d \"\\n\" > name; : > \"out.txt/$(cat name)\"; rm name",
+            "mkdir -p \"out.txt/$TOKEN\"", "mkdir out.txt; ln -s \"$TOKEN\" out.txt/link",
+        ])
     func anOutputWithASecretIsNotKept(_ command: String) async throws {
         let bench = try Bench(
             "version: 1\nname: p\nstages:\n  a: { run: '\(command)', secrets: [TOKEN], outs: [out.txt] }\n")
@@ -190,6 +196,21 @@ struct SecretTests {
         ).run()
         #expect(report.stages[0].error?.message.contains("wrote the value of a secret") == true)
         #expect(try findings(below: bench.folder(".mlops")) == [])
+    }
+
+    @Test(arguments: [canary, "first line-of-it\nsecond line-of-it"])
+    func changesWithASecretAreNotKept(_ secret: String) async throws {
+        let bench = try Bench("version: 1\nname: p\nstages:\n  a: { run: 'true', secrets: [TOKEN] }\n")
+        var pipeline = try bench.load()
+        pipeline.environment["TOKEN"] = secret
+        var options = RunOptions(jobs: 1)
+        let lines = secret.split(separator: "\n").map { "+\($0)\n" }.joined()
+        options.patch = Array("--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n\(lines)".utf8)
+        let report = try await PipelineRunner(
+            pipeline, store: bench.store, meter: FakeMeter(), options: options, executable: ""
+        ).run()
+        #expect(report.patch?["kept"] == false && report.patch?["digest"] == nil)
+        #expect(!FileSystem.exists(bench.folder("\(report.folder)/dirty.patch")))
     }
 
     @Test func aSecretInACommandIsRefusedBeforeItIsHashed() async throws {

@@ -34,7 +34,11 @@ extension Workspace {
     ) throws -> (text: String, notes: [String]) {
         var options = given
         options.commit = try pipeline.git.get().commit
-        if options.repository == nil { options.repository = try git?.configuration("remote.origin.url") }
+        if options.repository == nil {
+            let address = try git?.configuration("remote.origin.url")
+            // The user of `ssh://git@…` is part of the address; that of `https://` comes with a token.
+            options.repository = address.map { $0.lowercased().hasPrefix("http") ? withoutCredentials($0) : $0 }
+        }
         if options.exchange.isEmpty { options.exchange = RunRecord.token(length: 6) }
         let configuration = try remote(named: remoteName).configuration
         let remote: ExportRemote =

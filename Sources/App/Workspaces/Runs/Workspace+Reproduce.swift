@@ -74,7 +74,7 @@ extension Workspace {
         guard let digest = run.json["git"]?["patch"]?["digest"]?.string, FileSystem.exists(path) else {
             throw MLOpsError(
                 .notFound, "run `\(run.id)` happened on changes that were not kept",
-                hint: "only runs of commits, and of changes up to 4 MiB, can be reproduced; commit, then run")
+                hint: "commit, then run: changes of more than 4 MiB, or with a secret in them, are not kept")
         }
         guard Digest.of(try FileSystem.read(path)).description == digest else {
             throw MLOpsError(.damaged, "`\(path)` is not the patch that run `\(run.id)` happened on")

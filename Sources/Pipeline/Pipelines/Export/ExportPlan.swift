@@ -151,11 +151,19 @@ extension Pipeline {
         for target: ExportTarget, remote: ExportRemote, options: ExportOptions
     ) throws -> (text: String, notes: [String]) {
         let plan = try ExportPlan(self, remote: remote, options: options)
-        return switch target {
-        case .kubernetes: try KubernetesExport(plan: plan).manifest()
-        case .argo: try ArgoExport(plan: plan).manifest()
-        case .github: try GitHubExport(plan: plan).manifest()
-        case .gitlab: try GitLabExport(plan: plan).manifest()
+        let manifest =
+            switch target {
+            case .kubernetes: try KubernetesExport(plan: plan).manifest()
+            case .argo: try ArgoExport(plan: plan).manifest()
+            case .github: try GitHubExport(plan: plan).manifest()
+            case .gitlab: try GitLabExport(plan: plan).manifest()
+            }
+        // Whoever writes a manifest need not have the secrets; a value that is known here must not be in it.
+        guard try !SecretValues(of: self).masker.finds(in: Array(manifest.text.utf8)) else {
+            throw MLOpsError(
+                .usage, "the manifest would hold the value of a secret",
+                hint: "take it out of parameters, `--set`, commands and variables; name it in `secrets` alone")
         }
+        return manifest
     }
 }

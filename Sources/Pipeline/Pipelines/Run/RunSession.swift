@@ -52,7 +52,7 @@ final class RunSession {
 
     func run() async throws -> RunReport {
         // Before anything starts: a run that is killed leaves a record without an outcome.
-        if let patch = runner.options.patch { report.patch = try record.keep(patch: patch) }
+        if let patch = runner.options.patch { report.patch = try keep(patch) }
         try record.update(report)
         events.send(.runStarted(id: report.id, pipeline: pipeline.name, stages: report.stages.map(\.name)))
         await withTaskGroup(of: Happening.self) { group in
@@ -70,6 +70,14 @@ final class RunSession {
         }
         await expectations.settle()
         return try finish()
+    }
+
+    /// Changes that hold a secret are not kept, nor is their digest, by which it could be guessed.
+    private func keep(_ patch: [UInt8]) throws -> JSONValue {
+        if surroundings.secrets.masker.finds(in: patch) {
+            return ["byteCount": .int(Int64(patch.count)), "kept": false, "secret": true]
+        }
+        return try record.keep(patch: patch)
     }
 
     /// What the tasks of a run end with.

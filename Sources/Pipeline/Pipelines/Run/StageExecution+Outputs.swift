@@ -1,4 +1,5 @@
 internal import Basics
+internal import Foundation
 
 /// What a stage writes: before it starts, and after it ended.
 extension StageExecution {
@@ -68,7 +69,10 @@ extension StageExecution {
     }
 
     func checkOutputs(_ untouched: [String: Int64]) throws {
-        let missing = stage.outputs.map(\.path).filter { !FileSystem.exists(FileSystem.join(pipeline.root, $0)) }
+        var paths = stage.outputs.map(\.path)
+        // A metrics file may lie inside of an output.
+        for file in stage.metrics where !paths.contains(file.path) { paths.append(file.path) }
+        let missing = paths.filter { !FileSystem.exists(FileSystem.join(pipeline.root, $0)) }
         if !missing.isEmpty {
             let names = missing.map { "`\($0)`" }.joined(separator: ", ")
             let error = MLOpsError(
@@ -93,22 +97,28 @@ extension StageExecution {
             let name = printable(String(path.dropFirst(pipeline.root.count + 1)))
             let error = MLOpsError(
                 .failed,
-                "stage `\(stage.name)` wrote the value of a secret into `\(name)`, so its outputs are not kept",
+                "stage `\(stage.name)` wrote the value of a secret into `\(name)`, or calls it so: its outputs are not kept",
                 hint: "what is kept is shared with others; remove the file, and make the command leave the secret out",
                 at: stage.location)
             throw Fault(error: error, isFinal: true)
         }
     }
 
+    /// The first file, folder or link at or below `path` that has a secret in its content, its target or its name.
     private func fileWithSecret(_ path: String) throws -> String? {
         guard let status = try FileStatus.of(path) else { return nil }
+        let masker = masker
+        if masker.finds(in: Array(path.utf8.dropFirst(pipeline.root.utf8.count))) { return path }
         switch status.kind {
-        case .file: return try surroundings.secrets.masker.finds(inFile: path) ? path : nil
+        case .file: return try masker.finds(inFile: path) ? path : nil
         case .directory:
             for name in try FileSystem.list(path) {
                 if let found = try fileWithSecret(FileSystem.join(path, name)) { return found }
             }
             return nil
+        case .symlink:
+            let target = try FileManager.default.destinationOfSymbolicLink(atPath: path)
+            return masker.finds(in: Array(target.utf8)) ? path : nil
         default: return nil
         }
     }

@@ -22,7 +22,7 @@ struct StageExecution: Sendable {
     var pipeline: Pipeline { lookup.pipeline }
     var folder: String { FileSystem.join(runFolder, stage.name) }
     private var logPath: String { FileSystem.join(runFolder, stage.name + ".log") }
-    private var masker: SecretMasker { surroundings.secrets.masker }
+    var masker: SecretMasker { surroundings.secrets.masker }
 
     /// What an attempt failed with, and whether another one may help.
     struct Fault: Error {

@@ -54,8 +54,10 @@ package struct Stage: Sendable {
     /// Whether it runs again even if nothing changed.
     package var isAlwaysChanged = false
 
-    /// Everything that it writes and that is kept: outs, then metrics files.
-    package var outputs: [StagePath] { outs + metrics.filter { path in !outs.contains { $0.path == path.path } } }
+    /// Everything that it writes and that is kept: outs, then the metrics files that are not among or inside them.
+    package var outputs: [StagePath] {
+        outs + metrics.filter { file in !outs.contains { FileSystem.contains($0.path, file.path) } }
+    }
 
     /// The step's name; nil for a command.
     package var stepName: String? { if case .step(let name, _) = action { name } else { nil } }

@@ -4,7 +4,7 @@ enum SecretForms {
     static let shortest = 6
     static let longest = 64 << 10
 
-    /// All forms of `secret`: as it is, quoted for JSON, URL-encoded, in hexadecimal, and in base64 at each of the three places
+    /// All forms of `secret`: as it is, quoted for JSON, escaped for HTML and XML, URL-encoded, in hexadecimal, and in base64 at each of the three places
     /// that it can have in what is encoded. Of a secret with several lines each line is one, too.
     ///
     /// Ends of lines are left out: whoever looks for a form skips them, as `base64` and `pem` break long lines.
@@ -13,17 +13,46 @@ enum SecretForms {
         if secret.contains("\n") {
             texts += secret.split(whereSeparator: \.isNewline).map { Array($0.utf8) }.filter { $0.count >= 16 }
         }
-        var forms: Set<[UInt8]> = []
+        var all: Set<[UInt8]> = []
         for text in texts {
-            for form in [text, quoted(text)] + hexadecimal(text) + urlEncoded(text) + base64(text) {
+            let forms = [text, quoted(text)] + inASCII(text) + [markup(text)]
+            for form in forms + hexadecimal(text) + urlEncoded(text) + base64(text) {
                 let letters = form.filter { $0 != 0x0A && $0 != 0x0D }
-                if letters.count >= 4 { forms.insert(letters) }
+                if letters.count >= 4 { all.insert(letters) }
             }
+        }
+        return all
+    }
+
+    // MARK: Forms
+
+    /// Quoted for JSON with `\u00e9` for `é`, as Python writes it, and with `\/` for `/`, as PHP does.
+    private static func inASCII(_ text: [UInt8]) -> [[UInt8]] {
+        let quoted = String(decoding: quoted(text), as: UTF8.self)
+        var forms: [[UInt8]] = []
+        for isUpper in [false, true] {
+            let escaped = quoted.utf16.flatMap { unit -> [UInt8] in
+                if let byte = UInt8(exactly: unit), byte < 0x80 { return [byte] }
+                return Array("\\u".utf8) + digits(UInt8(unit >> 8), isUpper) + digits(UInt8(unit & 0xFF), isUpper)
+            }
+            forms.append(escaped)
+            forms.append(escaped.flatMap { $0 == 0x2F ? [0x5C, 0x2F] : [$0] })
         }
         return forms
     }
 
-    // MARK: Forms
+    private static func markup(_ text: [UInt8]) -> [UInt8] {
+        text.flatMap { byte -> [UInt8] in
+            switch byte {
+            case 0x22: Array("&quot;".utf8)
+            case 0x26: Array("&amp;".utf8)
+            case 0x27: Array("&#39;".utf8)
+            case 0x3C: Array("&lt;".utf8)
+            case 0x3E: Array("&gt;".utf8)
+            default: [byte]
+            }
+        }
+    }
 
     private static func quoted(_ text: [UInt8]) -> [UInt8] {
         text.flatMap { byte -> [UInt8] in
