@@ -48,6 +48,10 @@ extension Workspace {
             try await fetch(open, from: remote, &report)
         }
         let left = Set(lacking(named).map(\.name))
+        if try store.damageOfWholeLog() != nil {
+            try store.mendWholeLog(with: named.roots.filter { !left.contains($0.name) }.map(\.root))
+            report.healed.append(".mlops/store/whole")
+        }
         report.healed += hurt.map(\.name).filter { !left.contains($0) }
         report.unhealed +=
             left.sorted()

@@ -25,6 +25,7 @@ extension Workspace {
     func verify(_ named: NamedContent, progress: ProgressHandler?) async throws -> VerificationReport {
         var report = try await store.verify(roots: named.roots, progress: progress)
         report.damages = named.faults + report.damages
+        if let damage = try store.damageOfWholeLog() { report.damages.append(damage) }
         return report
     }
 

@@ -97,7 +97,7 @@ private final class Collection {
         let inPlace = try chunksInPlace()
         var live = LiveObjects(store: store, inventory: inventory) { $0.kind == .chunk && inPlace.contains($0.id) }
         // A fetch of one version can bring listings of others: only what was whole here once can have lost something.
-        let whole = try store.wholes.read()
+        let whole = try store.wholes.read().keys
         for root in known where root.isKept && inventory.holdsTop(of: root.root) {
             let wasWhole = whole.contains(ContentStore.topKey(of: root.root))
             try live.mark(root.root, name: root.name, mayLack: root.isPartial || !wasWhole)

@@ -65,6 +65,16 @@ import Testing
         return (noticed, tried)
     }
 
+    @Test func aDamagedLogOfWholeContentsIsMended() async throws {
+        let path = folder("project/.mlops/store/whole")
+        var bytes = try FileSystem.read(path)
+        bytes[bytes.count / 2] ^= 1
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        #expect(try await !workspace.verify().isClean)
+        _ = try await workspace.heal(remoteName: nil)
+        #expect(try await workspace.verify().isClean)
+    }
+
     @Test func everyFlippedBitHereIsNoticed() async throws {
         let places = try files(below: folder("project/.mlops/store")) + files(below: folder("project/.mlops/events"))
         #expect(places.count >= 4, "packs and events: \(places)")
