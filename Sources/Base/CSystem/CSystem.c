@@ -499,11 +499,15 @@ static void lighten_forks(void) {
 static void launch(int socket) {
     setsid();
     prctl(PR_SET_NAME, "mlops-launcher");
-    socket = fcntl(socket, F_DUPFD_CLOEXEC, 64);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup3(socket, 3, O_CLOEXEC) < 0) _exit(127);
-    syscall(SYS_close_range, 4u, ~0u, 0u);
-    socket = 3;
+    // All others first: there may be no room for one more.
+    if (socket > 0) syscall(SYS_close_range, 0u, (unsigned)socket - 1, 0u);
+    syscall(SYS_close_range, (unsigned)socket + 1, ~0u, 0u);
+    if (socket != 3) {
+        if (dup3(socket, 3, O_CLOEXEC) < 0) _exit(127);
+        close(socket);
+        socket = 3;
+    }
+    if (open("/dev/null", O_RDWR | O_CLOEXEC) != 0 || dup2(0, 1) < 0 || dup2(0, 2) < 0) _exit(127);
     // `mlops` works on in the folder that it started in, and so does this; but it must not keep a disk from being unmounted.
     if (chdir("/") != 0) _exit(127);
     lighten_forks();
