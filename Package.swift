@@ -65,7 +65,8 @@ let package = Package(
         .cModule("CLibgit2", in: "Base"),
         /// Headers of libzstd.
         .cModule("CZstd", in: "Base", links: "zstd"),
-        /// The system calls that Swift cannot name: `openat2`, `FICLONE`, `O_TMPFILE` and the like.
+        /// The system calls that Swift cannot name (`openat2`, `FICLONE`, `O_TMPFILE`), and the processes between `mlops` and
+        /// the programs of stages.
         .cModule("CSystem", in: "Base", flags: ["-fno-plt"]),
         /// SHA-256 of two streams at once, and the rolling hash that cuts chunks.
         .cModule("CHashes", in: "Base"),

@@ -83,14 +83,17 @@ package struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Writes the 32 raw bytes to `target`, which has room for no more.
     package func copy(to target: UnsafeMutableRawBufferPointer) {
         precondition(target.count == 32, "a digest has 32 bytes, not \(target.count)")
-        let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
-        withUnsafeBytes(of: bigEndian) { target.copyMemory(from: $0) }
+        withRawBytes { target.copyMemory(from: $0) }
     }
 
     /// Appends the 32 raw bytes, without the array that `bytes` makes.
     package func append(to output: inout [UInt8]) {
+        withRawBytes { output.append(contentsOf: $0) }
+    }
+
+    private func withRawBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
         let bigEndian = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
-        withUnsafeBytes(of: bigEndian) { output.append(contentsOf: $0) }
+        withUnsafeBytes(of: bigEndian) { body($0) }
     }
 
     /// 64 lower-case hex digits.

@@ -90,7 +90,7 @@ struct JSONWriter {
     /// The shortest decimal that reads back as `value`; whole numbers below 2^53 lose their `.0`.
     private mutating func write(_ value: Double) {
         guard value.isFinite else { return append("null") }
-        if value == value.rounded(), abs(value) < 9_007_199_254_740_992 { return write(Int64(value)) }
+        if case .int(let whole) = JSONValue.number(value) { return write(whole) }
         output.append(contentsOf: value.description.utf8)
     }
 

@@ -33,10 +33,13 @@ package final class OpenFile: Sendable {
     /// project opens from now on fails before it takes one of them, as it would at the limit itself.
     package static func spare(_ count: Int) { _ = mlops_spare_descriptors(Int32(count)) }
 
-    /// - Throws: kind `.io` unless `count` more files could be opened now, as a library needs that does not say what it lacks.
-    package static func requireRoom(for count: Int, toStart program: String) throws {
+    /// What Foundation's `Process` opens until its program runs, with two pipes.
+    private static let filesToStart = 12
+
+    /// - Throws: kind `.io` unless Foundation's `Process` could start a program now: it does not say itself what it lacks.
+    package static func requireRoom(toStart program: String) throws {
         var opened: [OpenFile] = []
-        for _ in 0..<count {
+        for _ in 0..<filesToStart {
             let descriptor = mlops_open("/", O_RDONLY | O_DIRECTORY, 0)
             if descriptor < 0 { throw MLOpsError.system("start", program, errno: errno) }
             opened.append(OpenFile(descriptor: descriptor, path: "/"))

@@ -85,7 +85,7 @@ package enum TemporaryFile {
     package static func removeIfAbandoned(_ name: String, in directory: Int32) -> Bool {
         guard let status = try? FileStatus.of(name, in: directory) else { return false }
         let isOurs = !boot.isEmpty && FileSystem.name(of: name).hasPrefix(".\(boot)-")
-        if !isOurs, status.changeNanoseconds > now() - patience { return false }
+        if !isOurs, status.changeNanoseconds > Timestamp.now.milliseconds * 1_000_000 - patience { return false }
         switch status.kind {
         case .file:
             let descriptor = mlops_openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
@@ -101,12 +101,6 @@ package enum TemporaryFile {
             return unlinkat(directory, name, 0) == 0
         case .directory, .other: return false
         }
-    }
-
-    private static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }
 

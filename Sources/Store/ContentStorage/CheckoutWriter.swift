@@ -168,8 +168,9 @@ struct CheckoutWriter: Sendable {
             guard !missing.isEmpty, missing.allSatisfy({ source.holds($0.key) }) else { continue }
             let incoming = IncomingChunks(missing, from: source, store: store)
             try await withTaskCancellationHandler {
-                // It waits for the network, which no task may do.
-                try await onWaitingThread { try assemble(write, chunks, FilePlacer(root: folder), incoming) }
+                try await BlockingThreads.shared.run {
+                    try assemble(write, chunks, FilePlacer(root: folder), incoming)
+                }
             } onCancel: {
                 incoming.stream.stop()
             }

@@ -54,30 +54,28 @@ extension ContentIndex {
             let packStatement = try db.cachedStatement(sql: "SELECT digest FROM packs WHERE number = ?")
             var packs: [Int64: Digest] = [:]
             return try keys.map { key in
-                let place = try lookup.first(key) { row in row.integer(0).map { (pack: $0, location: location(row)) } }
-                guard let (number, location) = place ?? nil else { return nil }
-                if packs[number] == nil {
-                    packs[number] = try Row.fetchOne(packStatement, arguments: [number]).map {
-                        ContentIndex.digest($0, 0)
+                try lookup.first(key) { row in
+                    guard let number = row.integer(0) else { return nil }
+                    if packs[number] == nil {
+                        packs[number] = try Row.fetchOne(packStatement, arguments: [number]).map {
+                            ContentIndex.digest($0, 0)
+                        }
                     }
+                    return packs[number].flatMap { ContentIndex.location(row, in: $0) }
                 }
-                guard var location, let pack = packs[number] else { return nil }
-                location.pack = pack
-                return location
             }
         }
     }
 
-    /// The place in a row of `locate`, but for its pack; nil if it is no place at all, as after damage.
-    private func location(_ row: KeyLookup.Row) -> ObjectLocation? {
+    /// The place in a row of `locate`; nil if it is no place at all, as after damage.
+    private static func location(_ row: KeyLookup.Row, in pack: Digest) -> ObjectLocation? {
         guard let offset = row.integer(1), offset >= 0, let stored = row.integer(2).flatMap({ UInt32(exactly: $0) }),
             let plain = row.integer(3).flatMap({ UInt32(exactly: $0) }),
             let codec = row.integer(4).flatMap({ UInt8(exactly: $0) }).flatMap({ PackCodec(rawValue: $0) }),
             let check = row.integer(5).flatMap({ UInt32(exactly: $0) })
         else { return nil }
         return ObjectLocation(
-            pack: emptyContent, offset: offset, storedLength: Int(stored), plainLength: Int(plain), codec: codec,
-            check: check)
+            pack: pack, offset: offset, storedLength: Int(stored), plainLength: Int(plain), codec: codec, check: check)
     }
 
     /// Which of the objects are here, in packs or in files that were added in place, in the order of `keys`.

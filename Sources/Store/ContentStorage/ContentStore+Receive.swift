@@ -1,6 +1,5 @@
 internal import Basics
 internal import CSystem
-internal import Dispatch
 internal import Glibc
 
 /// The chunks at the start of a file that are what they should be, and the file's hash up to their end.
@@ -35,7 +34,7 @@ extension ContentStore {
                 beginning: beginning)
             do {
                 return try await withTaskCancellationHandler {
-                    try await onWaitingThread { try assembly.fill(file) }
+                    try await BlockingThreads.shared.run { try assembly.fill(file) }
                 } onCancel: {
                     incoming?.stream.stop()
                 }
@@ -87,13 +86,6 @@ extension ContentStore {
                 hasher: hasher, chunkCount: end, byteCount: beginning.byteCount + length)
         }
         return beginning
-    }
-}
-
-/// `work` on a thread of its own, which may wait for the network, as no task may.
-func onWaitingThread(_ work: @escaping @Sendable () throws -> Void) async throws {
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-        DispatchQueue(label: "mlops.receive").async { continuation.resume(with: Result(catching: work)) }
     }
 }
 

@@ -25,7 +25,7 @@ struct KeyLookup {
     }
 
     /// What `body` makes of the first row; nil if there is none.
-    func first<Result>(_ key: ObjectKey, _ body: (Row) -> Result) throws -> Result? {
+    func first<Result>(_ key: ObjectKey, _ body: (Row) throws -> Result?) throws -> Result? {
         let handle = statement.sqliteStatement
         return try withUnsafeTemporaryAllocation(byteCount: 33, alignment: 8) { bytes in
             bytes[0] = key.kind.rawValue
@@ -38,7 +38,7 @@ struct KeyLookup {
             }
             let code = sqlite3_step(handle)
             switch code {
-            case SQLITE_ROW: return body(Row(statement: handle))
+            case SQLITE_ROW: return try body(Row(statement: handle))
             case SQLITE_DONE: return nil
             default:
                 throw DatabaseError(

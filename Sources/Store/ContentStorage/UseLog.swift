@@ -16,13 +16,7 @@ struct UseLog: Sendable {
 
     /// Notes a use. It is advice: what is named by a pointer needs no note, so failing costs nothing that is named.
     func note(_ root: ContentRoot, place: String, at time: Timestamp = .now) {
-        // A line break before the line too: what a full disk cut off before stays apart.
-        let line = "\n" + UseLog.line(Use(time: time, root: root, place: place)) + "\n"
-        let descriptor = mlops_open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        // One call, so that lines of two processes do not mix.
-        _ = Array(line.utf8).withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        LineLog.append([UseLog.line(Use(time: time, root: root, place: place))], to: path)
     }
 
     /// All uses that can be read; lines that were cut off are passed over.

@@ -1,6 +1,4 @@
 internal import Basics
-internal import CSystem
-internal import Glibc
 
 /// Which contents were whole here once. A fetch of one version can bring listings of others, and one that was killed leaves
 /// a beginning: what is missing below those was never lost. Layout: Documentation/formats/store.md.
@@ -10,13 +8,7 @@ struct WholeLog: Sendable {
     /// Notes `roots`. It is advice: of what is not noted, less is expected.
     func note(_ roots: [ContentRoot]) {
         guard !roots.isEmpty else { return }
-        let descriptor = mlops_open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        // A line break before the lines too: what a full disk cut off before stays apart. One call, so that lines of two
-        // processes do not mix.
-        let text = "\n" + roots.map { WholeLog.line(ContentStore.topKey(of: $0)) }.joined()
-        _ = Array(text.utf8).withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        LineLog.append(roots.map { WholeLog.line(ContentStore.topKey(of: $0)) }, to: path)
     }
 
     /// What the log holds.
@@ -43,7 +35,7 @@ struct WholeLog: Sendable {
     /// Forgets those that `isHere` denies, and lines that say the same or nothing; only while nobody adds.
     func compact(keeping isHere: (ObjectKey) throws -> Bool) throws {
         guard FileSystem.exists(path) else { return }
-        let kept = Array(try read().keys.sorted().filter(isHere).map(WholeLog.line).joined().utf8)
+        let kept = Array(try read().keys.sorted().filter(isHere).map { WholeLog.line($0) + "\n" }.joined().utf8)
         guard try FileSystem.read(path) != kept else { return }
         try FileSystem.replaceUnflushed(path, with: kept)
     }
@@ -53,7 +45,7 @@ struct WholeLog: Sendable {
 
     private static func line(_ key: ObjectKey) -> String {
         let text = "\(key.kind == .tree ? "tree" : "file") \(key.id.hex)"
-        return "\(text) \(check(of: text))\n"
+        return "\(text) \(check(of: text))"
     }
 
     /// The beginning of the text's SHA-256.

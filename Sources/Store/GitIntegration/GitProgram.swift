@@ -33,8 +33,7 @@ package struct GitProgram: Sendable {
     }
 
     private func run(_ arguments: [String], settings: [(key: String, value: String)] = []) throws -> [UInt8] {
-        // Two pipes, and what Foundation opens besides them until the program runs.
-        try OpenFile.requireRoom(for: 12, toStart: "git")
+        try OpenFile.requireRoom(toStart: "git")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         // Names in UTF-8 as they are; no pager, no hooks, no monitor of files, no questions.

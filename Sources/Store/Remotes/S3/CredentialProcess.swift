@@ -14,9 +14,7 @@ struct CredentialProcess: Sendable {
     /// - Throws: kind `.notAllowed` saying what the program did instead.
     func run(_ environment: [String: String]) async throws -> S3Credentials {
         let words = try CredentialProcess.split(command)
-        let (status, output) = try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Result { try start(words, environment) }) }
-        }
+        let (status, output) = try await BlockingThreads.shared.run { try start(words, environment) }
         guard status == 0 else {
             throw MLOpsError(
                 .notAllowed,
@@ -28,7 +26,7 @@ struct CredentialProcess: Sendable {
     }
 
     private func start(_ words: [String], _ environment: [String: String]) throws -> (status: Int32, output: [UInt8]) {
-        try OpenFile.requireRoom(for: 12, toStart: words.first ?? "")
+        try OpenFile.requireRoom(toStart: words.first ?? "")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["--"] + words

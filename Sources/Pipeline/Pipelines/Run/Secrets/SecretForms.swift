@@ -4,8 +4,8 @@ enum SecretForms {
     static let shortest = 6
     static let longest = 64 << 10
 
-    /// All forms of `secret`: as it is, quoted for JSON, escaped for HTML and XML, URL-encoded, in hexadecimal, and in base64 at each of the three places
-    /// that it can have in what is encoded. Of a secret with several lines each line is one, too.
+    /// All forms of `secret`: as it is, quoted for JSON, escaped for HTML and XML, URL-encoded, in hexadecimal, and in base64
+    /// at each of the three places that it can have in what is encoded. Of a secret with several lines each line is one, too.
     ///
     /// Ends of lines are left out: whoever looks for a form skips them, as `base64` and `pem` break long lines.
     static func all(of secret: String) -> Set<[UInt8]> {

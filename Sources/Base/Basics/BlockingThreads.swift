@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// Threads for work that blocks as long as a program runs, so that it must not take one of the few that tasks run on.
+/// Threads for work that waits, for a program or the network, and so must not take one of the few that tasks run on.
 ///
 /// A thread that is done waits a second for the next work: hundreds of short stages need no more threads than run at once.
-final class BlockingThreads: @unchecked Sendable {
-    static let shared = BlockingThreads()
+package final class BlockingThreads: @unchecked Sendable {
+    package static let shared = BlockingThreads()
 
     private static let stackSize = 512 << 10
     private static let patience = 1.0
@@ -15,7 +15,7 @@ final class BlockingThreads: @unchecked Sendable {
     private var idleCount = 0
 
     /// What `work` returns or throws, once a thread has done it.
-    func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    package func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             perform { continuation.resume(with: Result(catching: work)) }
         }
