@@ -21,6 +21,22 @@ void ck_binary(int dtype, int op, size_t n, const void *a, int stepA, const void
     }
 }
 
+static size_t sizeOf(int dtype) {
+    switch (dtype) {
+    case CK_F64: case CK_I64: return 8;
+    case CK_F32: case CK_I32: return 4;
+    default: return 1;
+    }
+}
+
+void ck_binary_rows(int dtype, int op, size_t rows, size_t n, const void *a, size_t rowA, int stepA, const void *b,
+                    size_t rowB, int stepB, void *out) {
+    size_t size = sizeOf(dtype);
+    for (size_t row = 0; row < rows; row++)
+        ck_binary(dtype, op, n, (const char *)a + row * rowA * size, stepA, (const char *)b + row * rowB * size, stepB,
+                  (char *)out + row * n * size);
+}
+
 void ck_unary(int dtype, int op, size_t n, const void *x, double p, void *out) { DISPATCH(unary, op, n, x, p, out); }
 
 void ck_unary_gradient(int dtype, int op, size_t n, const void *g, const void *xy, double p, void *out) {

@@ -12,21 +12,11 @@ func broadcastShape(_ operation: String, _ left: [Int], _ right: [Int]) throws -
     }
 }
 
-/// Strides in elements of a contiguous tensor of `shape`.
-func contiguousStrides(_ shape: [Int]) -> [Int] {
-    var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
-        strides[axis] = strides[axis + 1] * shape[axis + 1]
-    }
-    return strides
-}
-
-/// Strides with which a contiguous tensor of `shape` reads as `target`: 0 where it repeats.
-func broadcastStrides(_ shape: [Int], to target: [Int]) -> [Int] {
-    let own = contiguousStrides(shape)
+/// Strides with which a tensor of `shape` and `own` strides reads as `target`: 0 where it repeats.
+func broadcastStrides(_ shape: [Int], _ own: [Int], to target: [Int]) -> [Int] {
     let missing = target.count - shape.count
     return target.indices.map { axis in
-        axis < missing || shape[axis - missing] == 1 ? 0 : own[axis - missing]
+        axis < missing || shape[axis - missing] == 1 && target[axis] != 1 ? 0 : own[axis - missing]
     }
 }
 
@@ -36,38 +26,39 @@ struct PairedWalk {
     private var outerShape: [Int] = []
     private var outerLeft: [Int] = []
     private var outerRight: [Int] = []
-    /// Elements of an inner loop, and whether each operand moves (1) or repeats (0) in it.
+    /// Elements of an inner loop, and how far each operand moves in it: 1, or 0 if it repeats; more if it cannot be walked.
     private(set) var inner = 1
     private(set) var stepLeft = 0
     private(set) var stepRight = 0
+    /// How far each operand moves from one row to the next of a run.
+    var rowLeft: Int { outerLeft.last ?? 0 }
+    var rowRight: Int { outerRight.last ?? 0 }
 
     var rowCount: Int { outerShape.product }
 
     init(shape: [Int], left: [Int], right: [Int]) {
-        var merged: [(extent: Int, left: Int, right: Int)] = []
-        for axis in shape.indices.reversed() where shape[axis] != 1 {
-            if let last = merged.last, left[axis] == last.left * last.extent, right[axis] == last.right * last.extent {
-                merged[merged.count - 1].extent *= shape[axis]
+        for axis in shape.indices where shape[axis] != 1 {
+            if let last = outerShape.indices.last, outerLeft[last] == left[axis] * shape[axis],
+                outerRight[last] == right[axis] * shape[axis]
+            {
+                outerShape[last] *= shape[axis]
+                outerLeft[last] = left[axis]
+                outerRight[last] = right[axis]
             } else {
-                merged.append((shape[axis], left[axis], right[axis]))
+                outerShape.append(shape[axis])
+                outerLeft.append(left[axis])
+                outerRight.append(right[axis])
             }
         }
-        guard let first = merged.first else { return }
-        if first.left <= 1, first.right <= 1 {
-            inner = first.extent
-            stepLeft = first.left
-            stepRight = first.right
-            merged.removeFirst()
-        }
-        for axis in merged.reversed() {
-            outerShape.append(axis.extent)
-            outerLeft.append(axis.left)
-            outerRight.append(axis.right)
-        }
+        guard !outerShape.isEmpty else { return }
+        inner = outerShape.removeLast()
+        stepLeft = outerLeft.removeLast()
+        stepRight = outerRight.removeLast()
     }
 
-    /// `body` of the offsets of each row in `rows`.
-    func forEachRow(in rows: Range<Int>, _ body: (_ row: Int, _ left: Int, _ right: Int) -> Void) {
+    /// `body` of runs of rows, `rowLeft` and `rowRight` apart, that make up `rows`.
+    func forEachRun(in rows: Range<Int>, _ body: (_ row: Int, _ count: Int, _ left: Int, _ right: Int) -> Void) {
+        guard let last = outerShape.indices.last else { return body(rows.lowerBound, rows.count, 0, 0) }
         var index = [Int](repeating: 0, count: outerShape.count)
         var left = 0
         var right = 0
@@ -78,29 +69,34 @@ struct PairedWalk {
             left += index[axis] * outerLeft[axis]
             right += index[axis] * outerRight[axis]
         }
-        for row in rows {
-            body(row, left, right)
-            for axis in outerShape.indices.reversed() {
-                left += outerLeft[axis]
-                right += outerRight[axis]
-                index[axis] += 1
-                if index[axis] < outerShape[axis] { break }
-                left -= outerLeft[axis] * outerShape[axis]
-                right -= outerRight[axis] * outerShape[axis]
+        var row = rows.lowerBound
+        while row < rows.upperBound {
+            let count = min(outerShape[last] - index[last], rows.upperBound - row)
+            body(row, count, left, right)
+            row += count
+            left += count * outerLeft[last]
+            right += count * outerRight[last]
+            index[last] += count
+            var axis = last
+            while axis > 0, index[axis] == outerShape[axis] {
+                left += outerLeft[axis - 1] - outerLeft[axis] * outerShape[axis]
+                right += outerRight[axis - 1] - outerRight[axis] * outerShape[axis]
                 index[axis] = 0
+                axis -= 1
+                index[axis] += 1
             }
         }
     }
 }
 
 extension Tensor {
-    /// This tensor repeated along axes of extent 1, and along new ones in front, up to `target`.
+    /// A view of this tensor repeated along axes of extent 1, and along new ones in front, up to `target`.
     public func broadcast(to target: [Int]) throws -> Tensor {
         if target == shape { return self }
         guard try broadcastShape("broadcast", shape, target) == target else {
             throw shapeError("broadcast", shape, target, "an axis would shrink")
         }
-        let output = copied(shape: target, strides: broadcastStrides(shape, to: target))
+        let output = view(shape: target, strides: broadcastStrides(shape, strides, to: target))
         let original = shape
         return record("broadcast", output, inputs: [self]) { gradient, _ in [try gradient.summed(to: original)] }
     }

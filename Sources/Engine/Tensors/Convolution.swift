@@ -50,6 +50,7 @@ struct Convolution: Sendable {
     }
 
     func output(_ input: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
+        let (input, weight, bias) = (input.contiguous(), weight.contiguous(), bias?.contiguous())
         try MatrixProduct.load()
         return Tensor(shape: outputShape, dtype: dtype) { out in
             inParallel(pieces: pieceCount) { piece in
@@ -68,6 +69,7 @@ struct Convolution: Sendable {
     }
 
     func inputGradient(_ gradient: Tensor, _ weight: Tensor) throws -> Tensor {
+        let (gradient, weight) = (gradient.contiguous(), weight.contiguous())
         try MatrixProduct.load()
         return Tensor(shape: inputShape, dtype: dtype) { out in
             inParallel(pieces: pieceCount) { piece in
@@ -87,6 +89,7 @@ struct Convolution: Sendable {
     }
 
     func weightGradient(_ gradient: Tensor, _ input: Tensor) throws -> Tensor {
+        let (gradient, input) = (gradient.contiguous(), input.contiguous())
         try MatrixProduct.load()
         let count = pieceCount
         let partial = Tensor(shape: [count] + weightShape, dtype: dtype) { out in

@@ -97,8 +97,9 @@ private func pass(
     for (parent, contribution) in zip(node.parents, contributions) {
         guard let parent, let contribution, isNeeded.contains(ObjectIdentifier(parent)) else { continue }
         let id = ObjectIdentifier(parent)
-        if let present = gradients[id] {
-            gradients[id] = try present + contribution
+        if var present = gradients.removeValue(forKey: id) {
+            if !present.accumulate(contribution) { present = try present + contribution }
+            gradients[id] = present
         } else {
             gradients[id] = contribution
         }

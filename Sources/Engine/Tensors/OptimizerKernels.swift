@@ -40,6 +40,7 @@ extension Tensor {
             learningRate: step.learningRate, weightDecay: step.weightDecay, momentum: step.momentum,
             dampening: step.dampening, isNesterov: step.isNesterov ? 1 : 0, isFirst: step.isFirst ? 1 : 0)
         let (dtype, count) = (dtype, count)
+        let gradient = gradient.contiguous()
         withUnsafeMutableBytes { value in
             guard let value = value.baseAddress else { return }
             let velocity = velocity?.withUnsafeMutableBytes(\.baseAddress)
@@ -60,6 +61,7 @@ extension Tensor {
             learningRate: step.learningRate, weightDecay: step.weightDecay, beta1: step.beta1, beta2: step.beta2,
             epsilon: step.epsilon, isDecoupled: step.isDecoupled ? 1 : 0, step: Int64(step.step))
         let (dtype, count) = (dtype, count)
+        let gradient = gradient.contiguous()
         withUnsafeMutableBytes { value in
             first.withUnsafeMutableBytes { first in
                 second.withUnsafeMutableBytes { second in

@@ -2,23 +2,22 @@ internal import Basics
 internal import CKernels
 
 extension Tensor {
-    /// The bytes as they lie in memory: row-major, little-endian.
+    /// The bytes in row-major order, little-endian.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        defer { withExtendedLifetime(storage) {} }
-        return try body(UnsafeRawBufferPointer(start: storage.pointer, count: byteCount))
+        let x = contiguous()
+        defer { withExtendedLifetime(x.storage) {} }
+        return try body(UnsafeRawBufferPointer(start: x.pointer, count: byteCount))
     }
 
-    /// The bytes for writing in place; copied first if another tensor shares them. The result is a constant.
+    /// The bytes in row-major order for writing in place; copied first if another tensor shares them or they lie otherwise. The
+    /// result is a constant.
     public mutating func withUnsafeMutableBytes<Result>(
         _ body: (UnsafeMutableRawBufferPointer) throws -> Result
     ) rethrows -> Result {
         node = nil
-        if !isKnownUniquelyReferenced(&storage) {
-            let copy = TensorStorage(byteCount: byteCount)
-            copy.pointer.copyMemory(from: storage.pointer, byteCount: byteCount)
-            storage = copy
-        }
-        return try body(UnsafeMutableRawBufferPointer(start: storage.pointer, count: byteCount))
+        if !isContiguous || !isKnownUniquelyReferenced(&storage) { self = arranged(Layout()) }
+        return try body(
+            UnsafeMutableRawBufferPointer(start: storage.pointer + offset * dtype.size, count: byteCount))
     }
 
     /// All elements, which must be of `Element`'s dtype.
@@ -45,7 +44,10 @@ extension Tensor {
     }
 
     /// Whether no element is NaN or infinite.
-    public var isFinite: Bool { ck_all_finite(dtype.code, count, pointer) != 0 }
+    public var isFinite: Bool {
+        let x = dense()
+        return ck_all_finite(dtype.code, count, x.base) != 0
+    }
 
     /// Whether shape, dtype and all bytes are the same.
     public func isIdentical(to other: Tensor) -> Bool {
@@ -53,22 +55,29 @@ extension Tensor {
             && withUnsafeBytes { left in other.withUnsafeBytes { left.elementsEqual($0) } }
     }
 
+    /// Element `index` in row-major order.
     func element(at index: Int) -> Double {
-        var value = 0.0
-        withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
-            ck_convert(dtype.code, DType.f64.code, 1, base + index * dtype.size, &value)
+        var rest = index
+        var place = 0
+        for (extent, stride) in zip(shape, strides).reversed() {
+            place += rest % extent * stride
+            rest /= extent
         }
-        return value
+        var value = 0.0
+        ck_convert(dtype.code, DType.f64.code, 1, base + place * dtype.size, &value)
+        return withExtendedLifetime(storage) { value }
     }
 
-    /// The values as `type`, a constant. Floats are cut towards zero and saturate where `type` is of integers.
+    /// The values as `type`, a constant, laid out as this is if it is dense. Floats are cut towards zero and saturate where
+    /// `type` is of integers.
     func converted(to type: DType) -> Tensor {
         if type == dtype { return detached }
-        return Tensor(shape: shape, dtype: type) { target in
+        let x = dense()
+        return Tensor(shape: shape, dtype: type, layout: x.layout) { target in
+            let base = x.base
             inParallel(count, grain: elementwiseGrain) { part in
                 ck_convert(
-                    dtype.code, type.code, part.count, pointer + part.lowerBound * dtype.size,
+                    dtype.code, type.code, part.count, base + part.lowerBound * dtype.size,
                     target + part.lowerBound * type.size)
             }
         }

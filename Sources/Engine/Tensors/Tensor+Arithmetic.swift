@@ -82,33 +82,90 @@ extension Tensor {
         _ name: String, _ code: Int, _ left: Tensor, _ right: Tensor
     ) throws -> Tensor {
         try requireSameType(name, left, right)
+        if left.layout == right.layout, left.layout.isDense, left.shape == right.shape {
+            return straight(code, left, 1, right, 1, like: left)
+        }
+        if right.count == 1, right.rank <= left.rank, left.layout.isDense {
+            return straight(code, left, 1, right, 0, like: left)
+        }
+        if left.count == 1, left.rank <= right.rank, right.layout.isDense {
+            return straight(code, left, 0, right, 1, like: right)
+        }
         let shape = try broadcastShape(name, left.shape, right.shape)
+        return walked(code, left, right, shape)
+    }
+
+    /// Operands of one layout (step 1) or of one element (step 0), straight over memory.
+    private static func straight(
+        _ code: Int, _ left: Tensor, _ stepLeft: Int, _ right: Tensor, _ stepRight: Int, like model: Tensor
+    ) -> Tensor {
+        let dtype = left.dtype
+        let count = model.count
+        return Tensor(shape: model.shape, dtype: dtype, layout: model.layout) { target in
+            let (left, right) = (left.base, right.base)
+            inParallel(count, grain: elementwiseGrain) { part in
+                let offset = part.lowerBound * dtype.size
+                ck_binary(
+                    dtype.code, Int32(code), part.count, left + offset * stepLeft, Int32(stepLeft),
+                    right + offset * stepRight, Int32(stepRight), target + offset)
+            }
+        }
+    }
+
+    /// Operands of any layouts that broadcast to `shape`, row by row; the output lies as the first operand of that shape.
+    private static func walked(_ code: Int, _ left: Tensor, _ right: Tensor, _ shape: [Int]) -> Tensor {
+        let model = [left, right].first { $0.shape == shape && $0.layout.isDense }
+        let layout = model?.layout ?? Layout()
+        let order = layout.order(of: shape)
+        let extents = order.map { shape[$0] }
+        func strides(_ x: Tensor) -> [Int] {
+            let strides = broadcastStrides(x.shape, x.strides, to: shape)
+            return order.map { strides[$0] }
+        }
+        var (left, right) = (left, right)
+        var walk = PairedWalk(shape: extents, left: strides(left), right: strides(right))
+        if walk.stepLeft > 1 || walk.stepRight > 1 {
+            // An operand that jumps from element to element is copied into the order of the walk.
+            if walk.stepLeft > 1 { left = left.arranged(alongOrder: order, of: shape) }
+            if walk.stepRight > 1 { right = right.arranged(alongOrder: order, of: shape) }
+            walk = PairedWalk(shape: extents, left: strides(left), right: strides(right))
+        }
         let dtype = left.dtype
         let size = dtype.size
-        let operation = Int32(code)
-        if left.shape == right.shape || left.count == 1 || right.count == 1 {
-            let (stepLeft, stepRight) = (left.count == 1 ? 0 : 1, right.count == 1 ? 0 : 1)
-            return Tensor(shape: shape, dtype: dtype) { target in
-                inParallel(shape.product, grain: elementwiseGrain) { part in
-                    let offset = part.lowerBound * size
-                    ck_binary(
-                        dtype.code, operation, part.count, left.pointer + offset * stepLeft, Int32(stepLeft),
-                        right.pointer + offset * stepRight, Int32(stepRight), target + offset)
-                }
-            }
-        }
-        let walk = PairedWalk(
-            shape: shape, left: broadcastStrides(left.shape, to: shape), right: broadcastStrides(right.shape, to: shape)
-        )
-        return Tensor(shape: shape, dtype: dtype) { target in
+        return Tensor(shape: shape, dtype: dtype, layout: layout) { target in
             guard shape.product > 0 else { return }
+            let (leftBase, rightBase) = (left.base, right.base)
             inParallel(walk.rowCount, grain: elementwiseGrain / walk.inner) { rows in
-                walk.forEachRow(in: rows) { row, l, r in
-                    ck_binary(
-                        dtype.code, operation, walk.inner, left.pointer + l * size, Int32(walk.stepLeft),
-                        right.pointer + r * size, Int32(walk.stepRight), target + row * walk.inner * size)
+                walk.forEachRun(in: rows) { row, count, l, r in
+                    ck_binary_rows(
+                        dtype.code, Int32(code), count, walk.inner, leftBase + l * size, walk.rowLeft,
+                        Int32(walk.stepLeft), rightBase + r * size, walk.rowRight, Int32(walk.stepRight),
+                        target + row * walk.inner * size)
                 }
             }
         }
+    }
+
+    /// A dense copy whose axes lie in the order that `order` has for `shape`, to which this broadcasts.
+    private func arranged(alongOrder order: [Int], of target: [Int]) -> Tensor {
+        let missing = target.count - rank
+        return arranged(Layout(shape, order: order.map { $0 - missing }.filter { $0 >= 0 }))
+    }
+
+    /// Adds `other` in place, if nobody else holds this memory and both are alike constants.
+    ///
+    /// - Returns: whether it was done.
+    mutating func accumulate(_ other: Tensor) -> Bool {
+        guard node == nil, other.node == nil, shape == other.shape, dtype == other.dtype, dtype.isFloat,
+            layout.isDense, layout == other.layout, isKnownUniquelyReferenced(&storage)
+        else { return false }
+        let dtype = dtype
+        let target = storage.pointer + offset * dtype.size
+        inParallel(count, grain: elementwiseGrain) { part in
+            let offset = part.lowerBound * dtype.size
+            ck_binary(
+                dtype.code, Int32(CK_ADD), part.count, target + offset, 1, other.base + offset, 1, target + offset)
+        }
+        return true
     }
 }

@@ -62,7 +62,7 @@ extension Tensor {
     public static func uniform(
         _ shape: [Int], in range: Range<Double> = 0..<1, dtype: DType = .f32, using generator: inout Philox
     ) -> Tensor {
-        random(shape, dtype, &generator) { seed, part, target in
+        random(shape, dtype, Layout(), &generator) { seed, part, target in
             ck_uniform(dtype.code, seed, part.lowerBound, part.count, range.lowerBound, range.upperBound, target)
         }
     }
@@ -71,27 +71,29 @@ extension Tensor {
     public static func normal(
         _ shape: [Int], mean: Double = 0, deviation: Double = 1, dtype: DType = .f32, using generator: inout Philox
     ) -> Tensor {
-        random(shape, dtype, &generator) { seed, part, target in
+        random(shape, dtype, Layout(), &generator) { seed, part, target in
             ck_normal(dtype.code, seed, part.lowerBound, part.count, mean, deviation, target)
         }
     }
 
-    /// 0 with probability `probability`, else `scale`.
+    /// 0 with probability `probability`, else `scale`; shaped and laid out as `model`.
     static func dropoutMask(
-        _ shape: [Int], probability: Double, scale: Double, dtype: DType, using generator: inout Philox
+        like model: Tensor, probability: Double, scale: Double, using generator: inout Philox
     ) -> Tensor {
-        random(shape, dtype, &generator) { seed, part, target in
+        let dtype = model.dtype
+        return random(model.shape, dtype, model.layout.isDense ? model.layout : Layout(), &generator) {
+            seed, part, target in
             ck_dropout_mask(dtype.code, seed, part.lowerBound, part.count, probability, scale, target)
         }
     }
 
     private static func random(
-        _ shape: [Int], _ dtype: DType, _ generator: inout Philox,
+        _ shape: [Int], _ dtype: DType, _ layout: Layout, _ generator: inout Philox,
         _ fill: (UInt64, Range<Int>, UnsafeMutableRawPointer) -> Void
     ) -> Tensor {
         precondition(dtype.isFloat, "random numbers are f32 or f64, not \(dtype)")
         let seed = generator.next()
-        return Tensor(shape: shape, dtype: dtype) { target in
+        return Tensor(shape: shape, dtype: dtype, layout: layout) { target in
             inParallel(shape.product, grain: elementwiseGrain) { part in
                 fill(seed, part, target + part.lowerBound * dtype.size)
             }

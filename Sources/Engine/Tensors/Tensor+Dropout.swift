@@ -9,7 +9,7 @@ extension Tensor {
         }
         if probability == 0 { return self }
         let mask = Tensor.dropoutMask(
-            shape, probability: probability, scale: probability == 1 ? 0 : 1 / (1 - probability), dtype: dtype,
+            like: self, probability: probability, scale: probability == 1 ? 0 : 1 / (1 - probability),
             using: &generator)
         return try self * mask
     }

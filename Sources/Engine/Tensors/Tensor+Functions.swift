@@ -136,24 +136,28 @@ extension Tensor {
 
     private static let nothing = TensorStorage(byteCount: 0)
 
-    /// The kernel's values as a constant.
+    /// The kernel's values as a constant, laid out as this is if it is dense.
     func applying(_ code: Int, _ parameter: Double) -> Tensor {
-        Tensor(shape: shape, dtype: dtype) { target in
+        let x = dense()
+        return Tensor(shape: shape, dtype: dtype, layout: x.layout) { target in
+            let base = x.base
             inParallel(count, grain: elementwiseGrain) { part in
                 let offset = part.lowerBound * dtype.size
-                ck_unary(
-                    dtype.code, Int32(code), part.count, pointer + offset, parameter, target + offset)
+                ck_unary(dtype.code, Int32(code), part.count, base + offset, parameter, target + offset)
             }
         }
     }
 
     /// This gradient times the slope of the function at `x` (or at its output), fused; a constant.
     private func slope(_ code: Int, at x: Tensor, _ parameter: Double = 0) -> Tensor {
-        Tensor(shape: shape, dtype: dtype) { target in
+        let x = x.dense()
+        let gradient = laidOut(as: x.layout)
+        return Tensor(shape: shape, dtype: dtype, layout: x.layout) { target in
+            let (gradientBase, base) = (gradient.base, x.base)
             inParallel(count, grain: elementwiseGrain) { part in
                 let offset = part.lowerBound * dtype.size
                 ck_unary_gradient(
-                    dtype.code, Int32(code), part.count, pointer + offset, x.pointer + offset, parameter,
+                    dtype.code, Int32(code), part.count, gradientBase + offset, base + offset, parameter,
                     target + offset)
             }
         }

@@ -15,11 +15,12 @@ extension Tensor {
         }
         try Tensor.checkIndices("gatherRows", indices, below: shape[0])
         let width = Array(shape[1...]).product * dtype.size
+        let (x, indices) = (contiguous(), indices.contiguous())
         let output = Tensor(shape: indices.shape + shape[1...], dtype: dtype) { bytes in
             let index = indices.pointer.assumingMemoryBound(to: Int64.self)
             inParallel(indices.count, grain: Swift.max(1, 1 << 17) / Swift.max(1, width)) { part in
                 for k in part {
-                    (bytes + k * width).copyMemory(from: pointer + Int(index[k]) * width, byteCount: width)
+                    (bytes + k * width).copyMemory(from: x.pointer + Int(index[k]) * width, byteCount: width)
                 }
             }
         }
@@ -33,10 +34,11 @@ extension Tensor {
     func scatteredRows(_ indices: Tensor, shape target: [Int]) throws -> Tensor {
         let width = Array(target[1...]).product
         let output = Tensor.zeros(target, dtype: dtype)
+        let x = contiguous()
         // Cut by columns, so that each element is added up in one order.
         inParallel(width, grain: Swift.max(64, elementwiseGrain / Swift.max(1, indices.count))) { columns in
             ck_scatter_rows(
-                dtype.code, indices.count, width, columns.lowerBound, columns.upperBound, pointer,
+                dtype.code, indices.count, width, columns.lowerBound, columns.upperBound, x.pointer,
                 indices.pointer.assumingMemoryBound(to: Int64.self), output.storage.pointer)
         }
         return record("scatterRows", output, inputs: [self]) { gradient, _ in [try gradient.gatherRows(indices)] }
@@ -44,6 +46,7 @@ extension Tensor {
 
     /// Throws unless each of `indices` (i64) is in `0 ..< bound`.
     static func checkIndices(_ operation: String, _ indices: Tensor, below bound: Int) throws {
+        let indices = indices.contiguous()
         let values = indices.pointer.assumingMemoryBound(to: Int64.self)
         let outside = ck_first_outside(values, indices.count, Int64(bound))
         guard outside < 0 else {
@@ -55,10 +58,11 @@ extension Tensor {
 
     /// Entry `index[o, m, i]` of the axis for each o, m, i.
     func gathered(_ layout: AxisLayout, picked: Int, _ index: TensorStorage, shape target: [Int]) throws -> Tensor {
+        let x = contiguous()
         let output = Tensor(shape: target, dtype: dtype) { bytes in
             inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, picked * layout.inner)) { part in
                 ck_gather(
-                    dtype.code, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, pointer,
+                    dtype.code, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, x.pointer,
                     index.pointer.assumingMemoryBound(to: Int32.self), bytes)
             }
         }
@@ -69,10 +73,11 @@ extension Tensor {
 
     /// The adjoint of `gathered`: this is added to entries `index[o, m, i]` of zeros of shape `target`.
     func scattered(_ layout: AxisLayout, picked: Int, _ index: TensorStorage, shape target: [Int]) throws -> Tensor {
+        let x = contiguous()
         let output = Tensor(shape: target, dtype: dtype) { bytes in
             inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, layout.extent * layout.inner)) { part in
                 ck_scatter(
-                    dtype.code, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, pointer,
+                    dtype.code, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, x.pointer,
                     index.pointer.assumingMemoryBound(to: Int32.self), bytes)
             }
         }

@@ -18,12 +18,13 @@ extension Tensor {
     ) throws -> Tensor {
         try checkCrossEntropy(labels, classWeights, labelSmoothing)
         let (rows, classes) = (shape[0], shape[1])
+        let (logits, labels, classWeights) = (contiguous(), labels.contiguous(), classWeights?.contiguous())
         let residual = Tensor(shape: shape, dtype: dtype, storage: TensorStorage(byteCount: byteCount))
         let losses = Tensor(shape: [rows], dtype: dtype) { out in
             inParallel(rows, grain: elementwiseGrain / 4 / classes) { part in
                 let offset = part.lowerBound * classes * dtype.size
                 ck_cross_entropy(
-                    dtype.code, part.count, classes, pointer + offset,
+                    dtype.code, part.count, classes, logits.pointer + offset,
                     labels.pointer.assumingMemoryBound(to: Int64.self) + part.lowerBound, labelSmoothing,
                     classWeights?.pointer, out + part.lowerBound * dtype.size, residual.storage.pointer + offset)
             }
@@ -93,12 +94,12 @@ extension Tensor {
         withTargets targets: Tensor, positiveWeight: Double = 1, reduction: Reduction = .mean
     ) throws -> Tensor {
         try checkPair("bceWithLogits", targets)
-        let targets = targets.detached
+        let (x, targets) = (contiguous(), targets.detached.contiguous())
         let losses = Tensor(shape: shape, dtype: dtype) { out in
             inParallel(count, grain: elementwiseGrain / 4) { part in
                 let offset = part.lowerBound * dtype.size
                 ck_bce(
-                    dtype.code, part.count, pointer + offset, targets.pointer + offset, positiveWeight, out + offset)
+                    dtype.code, part.count, x.pointer + offset, targets.pointer + offset, positiveWeight, out + offset)
             }
         }
         let each = record("bceWithLogits", losses, inputs: [self]) { g, _ in
@@ -108,12 +109,13 @@ extension Tensor {
                 let composite = try (1 - targets) * self + factor * self.scaled(by: -1).softplus()
                 return try gradients(of: composite, seed: g, inputs: [self])
             }
+            let g = g.contiguous()
             return [
-                Tensor(shape: self.shape, dtype: self.dtype) { out in
-                    inParallel(self.count, grain: elementwiseGrain / 4) { part in
-                        let offset = part.lowerBound * self.dtype.size
+                Tensor(shape: x.shape, dtype: x.dtype) { out in
+                    inParallel(x.count, grain: elementwiseGrain / 4) { part in
+                        let offset = part.lowerBound * x.dtype.size
                         ck_bce_gradient(
-                            self.dtype.code, part.count, g.pointer + offset, 1, self.pointer + offset,
+                            x.dtype.code, part.count, g.pointer + offset, 1, x.pointer + offset,
                             targets.pointer + offset, positiveWeight, out + offset)
                     }
                 }

@@ -21,14 +21,14 @@ extension Tensor {
             throw shapeError("batchNorm", shape, "training needs more than 1 value per channel")
         }
         let channels = [extents.channels]
+        let x = contiguous()
         let mean = Tensor(
             shape: channels, dtype: dtype, storage: TensorStorage(byteCount: extents.channels * dtype.size))
         let variance = Tensor(shape: channels, dtype: dtype) { out in
             overChannels(extents) { part in
                 ck_channel_statistics(
                     dtype.code, extents.batch, extents.channels, extents.plane, part.lowerBound, part.upperBound,
-                    pointer,
-                    mean.storage.pointer, out)
+                    x.pointer, mean.storage.pointer, out)
             }
         }
         let (inverse, output) = try withoutGradients {
@@ -78,13 +78,14 @@ extension Tensor {
             }
         }
         let rows = count / n
+        let (x, gamma, beta) = (contiguous(), weight?.contiguous(), bias?.contiguous())
         let mean = Tensor(shape: [rows], dtype: dtype, storage: TensorStorage(byteCount: rows * dtype.size))
         let inverse = Tensor(shape: [rows], dtype: dtype, storage: TensorStorage(byteCount: rows * dtype.size))
         let output = Tensor(shape: shape, dtype: dtype) { out in
             inParallel(rows, grain: elementwiseGrain / 2 / n) { part in
                 let (offset, small) = (part.lowerBound * n * dtype.size, part.lowerBound * dtype.size)
                 ck_layer_norm(
-                    dtype.code, part.count, n, pointer + offset, weight?.pointer, bias?.pointer, epsilon, out + offset,
+                    dtype.code, part.count, n, x.pointer + offset, gamma?.pointer, beta?.pointer, epsilon, out + offset,
                     mean.storage.pointer + small, inverse.storage.pointer + small)
             }
         }
@@ -107,18 +108,19 @@ extension Tensor {
     ) -> [Tensor?] {
         let n = shape[rank - 1]
         let rows = count / n
+        let (x, g, weight) = (contiguous(), g.contiguous(), weight?.contiguous())
         let own = Tensor(shape: shape, dtype: dtype) { out in
             inParallel(rows, grain: elementwiseGrain / 2 / n) { part in
                 let (offset, small) = (part.lowerBound * n * dtype.size, part.lowerBound * dtype.size)
                 ck_layer_norm_gradient(
-                    dtype.code, part.count, n, g.pointer + offset, pointer + offset, weight?.pointer,
+                    dtype.code, part.count, n, g.pointer + offset, x.pointer + offset, weight?.pointer,
                     mean.pointer + small, inverse.pointer + small, out + offset)
             }
         }
         let biasGradient = Tensor(shape: [n], dtype: dtype, storage: TensorStorage(byteCount: n * dtype.size))
         let weightGradient = Tensor(shape: [n], dtype: dtype) { out in
             ck_layer_norm_parameters(
-                dtype.code, rows, n, g.pointer, pointer, mean.pointer, inverse.pointer, out,
+                dtype.code, rows, n, g.pointer, x.pointer, mean.pointer, inverse.pointer, out,
                 biasGradient.storage.pointer)
         }
         return [own] + (weight == nil ? [] : [weightGradient]) + (bias == nil ? [] : [biasGradient])
@@ -127,14 +129,14 @@ extension Tensor {
     private func batchNormGradients(
         _ g: Tensor, _ extents: ChannelExtents, _ weight: Tensor?, _ bias: Tensor?, _ mean: Tensor, _ inverse: Tensor
     ) throws -> [Tensor?] {
+        let (x, g) = (contiguous(), g.contiguous())
         let products = Tensor(
             shape: [extents.channels], dtype: dtype, storage: TensorStorage(byteCount: extents.channels * dtype.size))
         let sums = Tensor(shape: [extents.channels], dtype: dtype) { out in
             overChannels(extents) { part in
                 ck_channel_products(
                     dtype.code, extents.batch, extents.channels, extents.plane, part.lowerBound, part.upperBound,
-                    g.pointer,
-                    pointer, mean.pointer, out, products.storage.pointer)
+                    g.pointer, x.pointer, mean.pointer, out, products.storage.pointer)
             }
         }
         // dx = a·g + b·x + d with a = γs, b = -a s² Σg(x-μ) / M, d = -(a Σg / M + b μ)
@@ -146,8 +148,7 @@ extension Tensor {
             overChannels(extents) { part in
                 ck_channel_combine(
                     dtype.code, extents.batch, extents.channels, extents.plane, part.lowerBound, part.upperBound,
-                    g.pointer,
-                    pointer, a.pointer, b.pointer, d.pointer, out)
+                    g.pointer, x.pointer, a.pointer, b.pointer, d.pointer, out)
             }
         }
         return [own] + (weight == nil ? [] : [try products * inverse]) + (bias == nil ? [] : [sums])
@@ -189,12 +190,12 @@ extension Tensor {
     }
 
     private func affine(_ extents: ChannelExtents, _ scale: Tensor, _ shift: Tensor) -> Tensor {
-        Tensor(shape: shape, dtype: dtype) { out in
+        let (x, scale, shift) = (contiguous(), scale.contiguous(), shift.contiguous())
+        return Tensor(shape: shape, dtype: dtype) { out in
             overChannels(extents) { part in
                 ck_channel_affine(
                     dtype.code, extents.batch, extents.channels, extents.plane, part.lowerBound, part.upperBound,
-                    pointer,
-                    scale.pointer, shift.pointer, out)
+                    x.pointer, scale.pointer, shift.pointer, out)
             }
         }
     }

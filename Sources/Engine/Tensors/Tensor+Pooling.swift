@@ -9,6 +9,7 @@ extension Tensor {
     }
 
     public func maxPool2d(_ window: Window) throws -> Tensor {
+        let x = contiguous()
         let (geometry, target) = try pooling("maxPool2d", window)
         let planes = AxisLayout(outer: shape[0] * shape[1], extent: shape[2] * shape[3], inner: 1)
         let picked = target[2] * target[3]
@@ -18,7 +19,7 @@ extension Tensor {
                 var piece = geometry
                 piece.channels = Int32(part.count)
                 ck_max_pool(
-                    dtype.code, &piece, pointer + part.lowerBound * planes.extent * dtype.size,
+                    dtype.code, &piece, x.pointer + part.lowerBound * planes.extent * dtype.size,
                     bytes + part.lowerBound * picked * dtype.size,
                     index.pointer.assumingMemoryBound(to: Int32.self) + part.lowerBound * picked)
             }
@@ -42,6 +43,7 @@ extension Tensor {
     }
 
     public func avgPool2d(_ window: Window, countsPadding: Bool = true) throws -> Tensor {
+        let x = contiguous()
         let (geometry, target) = try pooling("avgPool2d", window)
         let plane = shape[2] * shape[3]
         let picked = target[2] * target[3]
@@ -50,7 +52,7 @@ extension Tensor {
                 var piece = geometry
                 piece.channels = Int32(part.count)
                 ck_avg_pool(
-                    dtype.code, &piece, countsPadding ? 1 : 0, pointer + part.lowerBound * plane * dtype.size,
+                    dtype.code, &piece, countsPadding ? 1 : 0, x.pointer + part.lowerBound * plane * dtype.size,
                     bytes + part.lowerBound * picked * dtype.size)
             }
         }
@@ -60,6 +62,7 @@ extension Tensor {
     }
 
     private func avgPoolGradient(_ window: Window, _ countsPadding: Bool, shape target: [Int]) throws -> Tensor {
+        let x = contiguous()
         let geometry = try window.geometry("avgPool2d", channels: 1, height: target[2], width: target[3])
         let plane = target[2] * target[3]
         let picked = shape[2] * shape[3]
@@ -68,7 +71,7 @@ extension Tensor {
                 var piece = geometry
                 piece.channels = Int32(part.count)
                 ck_avg_pool_gradient(
-                    dtype.code, &piece, countsPadding ? 1 : 0, pointer + part.lowerBound * picked * dtype.size,
+                    dtype.code, &piece, countsPadding ? 1 : 0, x.pointer + part.lowerBound * picked * dtype.size,
                     bytes + part.lowerBound * plane * dtype.size)
             }
         }

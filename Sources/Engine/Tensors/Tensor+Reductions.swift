@@ -50,7 +50,8 @@ extension Tensor {
     /// Σ x² of all elements, in double precision.
     public func sumOfSquares() throws -> Double {
         try requireFloat("sumOfSquares", self)
-        return ck_sum_of_squares(dtype.code, count, pointer)
+        let x = dense()
+        return ck_sum_of_squares(dtype.code, count, x.base)
     }
 
     private func extremes(_ operation: String, _ axis: Int) throws -> (values: Tensor, index: TensorStorage) {
@@ -59,10 +60,11 @@ extension Tensor {
         var target = shape
         target.remove(at: axis)
         let index = TensorStorage(byteCount: target.product * 4)
+        let x = contiguous()
         let values = Tensor(shape: target, dtype: dtype) { bytes in
             inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, layout.extent * layout.inner)) { part in
                 ck_max(
-                    dtype.code, part.lowerBound, part.upperBound, layout.extent, layout.inner, pointer, bytes,
+                    dtype.code, part.lowerBound, part.upperBound, layout.extent, layout.inner, x.pointer, bytes,
                     index.pointer.assumingMemoryBound(to: Int32.self))
             }
         }
@@ -85,21 +87,28 @@ extension Tensor {
         }
     }
 
-    /// Sums over `axes` times `scale`, one run of neighbouring axes after the other; a constant.
+    /// Sums over `axes` times `scale`, one run of axes that are neighbours in memory after the other; a constant.
     private func reduced(_ axes: Set<Int>, scale: Double, shape target: [Int]) throws -> Tensor {
+        guard isContiguous else {
+            if !layout.isDense { return try contiguous().reduced(axes, scale: scale, shape: target) }
+            let (x, order) = inMemoryOrder()
+            let moved = Set(order.indices.filter { axes.contains(order[$0]) })
+            let kept = order.filter { !axes.contains($0) }
+            let sums = try x.reduced(moved, scale: scale, shape: kept.map { shape[$0] })
+            let logical = kept.indices.sorted { kept[$0] < kept[$1] }
+            return try withoutGradients { try sums.permuted(logical).reshaped(target) }
+        }
         var x = detached
         var rest = axes.sorted()
         while let last = rest.popLast() {
             var first = last
             while rest.last == first - 1 { first = rest.removeLast() }
-            let outer = Array(x.shape[..<first]).product
-            let extent = Array(x.shape[first...last]).product
-            let inner = Array(x.shape[(last + 1)...]).product
+            let layout = AxisLayout(x.shape, axes: first...last)
             x = x.summedRun(
-                outer, extent, inner, scale: rest.isEmpty ? scale : 1,
+                layout.outer, layout.extent, layout.inner, scale: rest.isEmpty ? scale : 1,
                 shape: Array(x.shape[..<first]) + Array(x.shape[(last + 1)...]))
         }
-        return Tensor(shape: target, dtype: dtype, storage: x.storage)
+        return x.view(shape: target, strides: contiguousStrides(target))
     }
 
     private func summedRun(_ outer: Int, _ extent: Int, _ inner: Int, scale: Double, shape: [Int]) -> Tensor {
@@ -130,10 +139,13 @@ struct AxisLayout: Sendable {
     let extent: Int
     let inner: Int
 
-    init(_ shape: [Int], axis: Int) {
-        outer = Array(shape[..<axis]).product
-        extent = shape[axis]
-        inner = Array(shape[(axis + 1)...]).product
+    init(_ shape: [Int], axis: Int) { self.init(shape, axes: axis...axis) }
+
+    /// Neighbouring axes as one.
+    init(_ shape: [Int], axes: ClosedRange<Int>) {
+        outer = shape[..<axes.lowerBound].reduce(1, *)
+        extent = shape[axes].reduce(1, *)
+        inner = shape[(axes.upperBound + 1)...].reduce(1, *)
     }
 
     init(outer: Int, extent: Int, inner: Int) {

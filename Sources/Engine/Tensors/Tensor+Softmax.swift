@@ -58,10 +58,11 @@ extension Tensor {
 
     private func rowwise(with other: Tensor, _ kernel: PairedRowKernel) -> Tensor {
         let n = shape[rank - 1]
+        let (x, other) = (contiguous(), other.contiguous())
         return Tensor(shape: shape, dtype: dtype) { bytes in
             inParallel(count / n, grain: elementwiseGrain / 4 / n) { rows in
                 let offset = rows.lowerBound * n * dtype.size
-                kernel(dtype.code, rows.count, n, pointer + offset, other.pointer + offset, bytes + offset)
+                kernel(dtype.code, rows.count, n, x.pointer + offset, other.pointer + offset, bytes + offset)
             }
         }
     }

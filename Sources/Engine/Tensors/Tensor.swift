@@ -3,26 +3,44 @@ internal import CKernels
 
 /// A block of numbers of one type and a shape, with value semantics: operations give new tensors.
 ///
-/// Elements lie in row-major order. A tensor may be a node of the graph from which `grad` derives gradients; tensors of
+/// Elements lie in memory at `strides`: views (transposed, sliced, broadcast, …) share the memory of what they show, and what
+/// is written in place is copied first if anybody shares it. A tensor may be a node of the graph from which `grad` derives gradients; tensors of
 /// integers never are. Every operation checks shapes and dtypes and throws an error that names itself and both shapes.
 public struct Tensor: Sendable {
     /// Extents of the axes, outermost first; `[]` is a scalar.
     public let shape: [Int]
     public let dtype: DType
+    let layout: Layout
+    /// Elements in `storage` before the first of this tensor.
+    let offset: Int
     var storage: TensorStorage
     /// The place in the graph; nil for a constant.
     var node: GraphNode?
 
-    init(shape: [Int], dtype: DType, storage: TensorStorage, node: GraphNode? = nil) {
+    init(
+        shape: [Int], dtype: DType, layout: Layout = Layout(), offset: Int = 0, storage: TensorStorage,
+        node: GraphNode? = nil
+    ) {
         self.shape = shape
         self.dtype = dtype
+        self.layout = layout
+        self.offset = offset
         self.storage = storage
         self.node = node
     }
 
-    /// A tensor whose bytes `body` writes, all of them.
+    /// A row-major tensor whose bytes `body` writes, all of them.
     package init(shape: [Int], dtype: DType, writing body: (UnsafeMutableRawPointer) throws -> Void) rethrows {
-        self.init(shape: shape, dtype: dtype, storage: TensorStorage(byteCount: shape.product * dtype.size))
+        try self.init(shape: shape, dtype: dtype, layout: Layout(), writing: body)
+    }
+
+    /// A tensor of a dense `layout` whose bytes `body` writes, all of them.
+    init(
+        shape: [Int], dtype: DType, layout: Layout, writing body: (UnsafeMutableRawPointer) throws -> Void
+    ) rethrows {
+        self.init(
+            shape: shape, dtype: dtype, layout: layout,
+            storage: TensorStorage(byteCount: shape.product * dtype.size))
         try body(storage.pointer)
     }
 
@@ -40,14 +58,28 @@ public struct Tensor: Sendable {
     /// - Throws: if the elements are integers.
     public func requiringGradient() throws -> Tensor {
         try requireFloat("requiringGradient", self)
-        return Tensor(shape: shape, dtype: dtype, storage: storage, node: GraphNode.leaf())
+        var result = self
+        result.node = GraphNode.leaf()
+        return result
     }
 
     /// The same values as a constant.
-    public var detached: Tensor { Tensor(shape: shape, dtype: dtype, storage: storage) }
+    public var detached: Tensor {
+        var result = self
+        result.node = nil
+        return result
+    }
 
-    /// The bytes, for kernels; the tensor must outlive the use of the pointer.
-    var pointer: UnsafeRawPointer { UnsafeRawPointer(storage.pointer) }
+    /// The first element, from which the others lie at `strides`; the tensor must outlive the use of the pointer.
+    var base: UnsafeRawPointer { UnsafeRawPointer(storage.pointer) + offset * dtype.size }
+
+    /// The bytes row by row, for kernels; the tensor must outlive the use of the pointer.
+    ///
+    /// - Precondition: the tensor is contiguous; `contiguous()` makes it so.
+    var pointer: UnsafeRawPointer {
+        precondition(isContiguous, "a tensor of shape \(shape) and strides \(strides) read as if it were row-major")
+        return base
+    }
 }
 
 extension Tensor: CustomStringConvertible {

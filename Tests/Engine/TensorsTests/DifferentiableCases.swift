@@ -74,6 +74,20 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
         .init("permute", [2, 3, 4]) { try $0[0].permuted([2, 0, 1]) },
         .init("transpose", [2, 3, 4]) { try $0[0].transposed() },
         .init("slice", [3, 5]) { try $0[0].slice(axis: 1, 1..<4) },
+        .init("slice with step", [3, 7]) { try $0[0].slice(axis: 1, 1..<7, step: 2) },
+        .init("select", [3, 4]) { try $0[0].selected(axis: 1, -2) },
+        .init("windows", [2, 7]) { try $0[0].windows(axis: 1, size: 3, step: 2) },
+        .init("windows, overlapping, of images", [2, 3, 4, 4]) {
+            try $0[0].windows(axis: 2, size: 3).windows(axis: 3, size: 2)
+        },
+        .init("views of views", [3, 4, 2]) {
+            try $0[0].permuted([2, 0, 1]).slice(axis: 2, 0..<4, step: 2).reshaped([2, 6]).transposed()
+        },
+        .init("channels last", [2, 3, 2, 2], [3, 1, 1]) {
+            try ($0[0].channelsLast() * $0[1]).gelu().sigmoid() * $0[0]
+        },
+        .init("channels last, summed", [2, 3, 2, 2]) { try $0[0].channelsLast().square().sum(axes: [1, 3]) },
+        .init("operands of other orders", [3, 4], [4, 3]) { try $0[0] * $0[1].transposed() + $0[1].transposed() },
         .init("pad", [3, 2]) { try $0[0].padded(axis: 0, before: 1, after: 2, value: 5) },
         .init("concat", [2, 3], [2, 1], [2, 2]) { try Tensor.concatenated($0, axis: 1) },
         .init("stack", [2, 3], [2, 3]) { try Tensor.stacked($0, axis: 1) },
@@ -93,6 +107,12 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
             .init("matmul with one matrix", [2, 3, 4], [4, 2]) { try $0[0].matmul($0[1]) },
             .init("matmul in batches, transposed", [2, 4, 3], [2, 2, 4]) {
                 try $0[0].matmul($0[1], transposesSelf: true, transposesOther: true)
+            },
+            .init("matmul of views", [4, 3], [2, 5, 4]) {
+                try $0[0].transposed().matmul($0[1].slice(axis: 1, 1..<5, step: 2).transposed())
+            },
+            .init("matmul of heads", [2, 3, 2, 2]) {
+                try $0[0].transposed(1, 2).matmul($0[0].permuted([0, 2, 3, 1]))
             },
             .init("linear", [5, 3], [2, 3], [2]) { try $0[0].linear(weight: $0[1], bias: $0[2]) },
             .init("linear without bias", [2, 2, 3], [4, 3]) { try $0[0].linear(weight: $0[1]) },

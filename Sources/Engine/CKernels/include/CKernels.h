@@ -53,6 +53,10 @@ enum { CK_ADD, CK_SUB, CK_MUL, CK_DIV, CK_MAXIMUM, CK_MINIMUM };
 /// out[i] = a[i·stepA] op b[i·stepB]; steps are 0 or 1; `out` may be `a` or `b`. Integers: CK_ADD, CK_SUB, CK_MUL wrap round.
 void ck_binary(int dtype, int op, size_t n, const void *a, int stepA, const void *b, int stepB, void *out);
 
+/// `rows` times `ck_binary`, the rows of `a` and `b` lying `rowA` and `rowB` elements apart, those of `out` behind each other.
+void ck_binary_rows(int dtype, int op, size_t rows, size_t n, const void *a, size_t rowA, int stepA, const void *b,
+                    size_t rowB, int stepB, void *out);
+
 enum {
     CK_NEG, CK_EXP, CK_LOG, CK_SQRT, CK_TANH, CK_SIGMOID, CK_RELU, CK_GELU, CK_GELU_TANH, CK_ABS, CK_SQUARE,
     CK_RECIPROCAL, CK_LEAKY_RELU, CK_SIN, CK_COS, CK_POW, CK_SOFTPLUS, CK_STEP, CK_SIGN, CK_ERF, CK_SCALE, CK_SHIFT
@@ -79,10 +83,17 @@ void ck_dropout_mask(int dtype, uint64_t seed, size_t first, size_t n, double p,
 
 // MARK: Layout
 
-/// out (contiguous, of `shape`) = x read with `strides` (in elements, 0 repeats), elements of `size` bytes, outer index
-/// `first ..< last` only.
-void ck_copy_strided(size_t size, int rank, const size_t *shape, const ptrdiff_t *strides, size_t first, size_t last,
-                     const void *x, void *out);
+/// out at strides `to` = x at strides `from` (in elements, 0 repeats) of `shape`, elements of `size` bytes; only indices
+/// `first ..< last` over the axes before the last. At most 16 axes.
+void ck_copy_strided(size_t size, int rank, const size_t *shape, const ptrdiff_t *from, const ptrdiff_t *to,
+                     size_t first, size_t last, const void *x, void *out);
+/// The same where `x` is contiguous along the last axis but one, which is cut into blocks of `tile`: indices
+/// `first ..< last` count blocks within the axes before.
+void ck_copy_tiles(size_t size, size_t tile, int rank, const size_t *shape, const ptrdiff_t *from, const ptrdiff_t *to,
+                   size_t first, size_t last, const void *x, void *out);
+/// out += x, otherwise as `ck_copy_strided`.
+void ck_add_strided(int dtype, int rank, const size_t *shape, const ptrdiff_t *from, const ptrdiff_t *to, size_t first,
+                    size_t last, const void *x, void *out);
 /// out[o, m, i] = x[o, index[o, m, i], i] for x of [outer, n, inner]; o in first ..< last.
 void ck_gather(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
                const int32_t *index, void *out);

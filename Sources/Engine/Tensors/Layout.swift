@@ -1,0 +1,98 @@
+/// Where the elements of a tensor lie: how far apart neighbours along each axis are.
+struct Layout: Sendable, Hashable {
+    /// In elements, one for each axis (1 for an axis of extent 1); empty means row-major.
+    let strides: [Int]
+    /// Whether the elements fill a block of memory without gap or repetition, in whatever order of axes.
+    let isDense: Bool
+
+    /// Row-major.
+    init() {
+        strides = []
+        isDense = true
+    }
+
+    var isRowMajor: Bool { strides.isEmpty }
+
+    /// `strides` of a tensor of `shape`, in the one form in which equal layouts compare as equal.
+    init(_ shape: [Int], strides: [Int]) {
+        precondition(strides.count == shape.count, "strides \(strides) are not those of shape \(shape)")
+        var expected = 1
+        var isRowMajor = true
+        for axis in shape.indices.reversed() where shape[axis] != 1 {
+            isRowMajor = isRowMajor && strides[axis] == expected
+            expected *= shape[axis]
+        }
+        if isRowMajor || expected == 0 {
+            self.init()
+            return
+        }
+        let canonical = shape.indices.map { shape[$0] == 1 ? 1 : strides[$0] }
+        let inward = shape.indices.filter { shape[$0] != 1 }.sorted { canonical[$0] < canonical[$1] }
+        var span = 1
+        var isDense = true
+        for axis in inward {
+            isDense = isDense && canonical[axis] == span
+            span *= shape[axis]
+        }
+        self.init(canonical: canonical, isDense: isDense)
+    }
+
+    private init(canonical strides: [Int], isDense: Bool) {
+        self.strides = strides
+        self.isDense = isDense
+    }
+
+    /// The layout of a dense block whose axes, outermost first, are `order`.
+    init(_ shape: [Int], order: [Int]) {
+        var strides = [Int](repeating: 1, count: shape.count)
+        var span = 1
+        for axis in order.reversed() {
+            strides[axis] = span
+            span *= shape[axis]
+        }
+        self.init(shape, strides: strides)
+    }
+
+    func strides(of shape: [Int]) -> [Int] { strides.isEmpty ? contiguousStrides(shape) : strides }
+
+    /// The axes from the outermost in memory to the innermost.
+    func order(of shape: [Int]) -> [Int] {
+        if strides.isEmpty { return Array(shape.indices) }
+        return shape.indices.sorted { strides[$0] == strides[$1] ? $0 < $1 : strides[$0] > strides[$1] }
+    }
+}
+
+/// Strides in elements of a row-major tensor of `shape`.
+func contiguousStrides(_ shape: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: shape.count)
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
+    return strides
+}
+
+/// The strides with which elements of `shape` that lie at `strides` read as `target`; nil if they must be copied for that.
+func reshapedStrides(_ shape: [Int], _ strides: [Int], to target: [Int]) -> [Int]? {
+    var result = [Int](repeating: 1, count: target.count)
+    var axis = target.count - 1
+    var base = strides.last ?? 1
+    var extent = 1
+    var filled = 1
+    for source in shape.indices.reversed() {
+        extent *= shape[source]
+        // A run of axes that one stride describes ends where the next does not continue it.
+        guard source == 0 || shape[source - 1] != 1 && strides[source - 1] != extent * base else { continue }
+        while axis >= 0, filled < extent || target[axis] == 1 {
+            result[axis] = filled * base
+            filled *= target[axis]
+            axis -= 1
+        }
+        guard filled == extent else { return nil }
+        if source > 0 {
+            base = strides[source - 1]
+            extent = 1
+            filled = 1
+        }
+    }
+    return axis == -1 ? result : nil
+}

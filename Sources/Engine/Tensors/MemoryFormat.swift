@@ -1,0 +1,78 @@
+extension Tensor {
+    /// How far apart in memory, in elements, neighbours along each axis are; 0 where an axis repeats, 1 if its extent is 1.
+    public var strides: [Int] { layout.strides(of: shape) }
+
+    /// Whether the elements lie row by row without gaps.
+    public var isContiguous: Bool { layout.isRowMajor }
+
+    /// Whether images `[N, C, H, W]` lie as `[N, H, W, C]` without gaps.
+    public var isChannelsLast: Bool {
+        rank == 4 && layout == Layout(shape, order: Tensor.channelsLastOrder)
+    }
+
+    /// The same tensor with elements row by row: itself if they are so already, else a copy. Gradients flow through.
+    public func contiguous() -> Tensor {
+        isContiguous ? self : arranged(Layout())
+    }
+
+    /// The same images `[N, C, H, W]` with memory as of `[N, H, W, C]`: themselves if it is so, else a copy. Gradients flow
+    /// through.
+    ///
+    /// - Throws: unless there are four axes.
+    public func channelsLast() throws -> Tensor {
+        try requireRank("channelsLast", self, 4, "[N, C, H, W]")
+        let target = Layout(shape, order: Tensor.channelsLastOrder)
+        return layout == target ? self : arranged(target)
+    }
+
+    /// A tensor whose elements `body` writes, all of them, at `strides`, which must fill the memory without gaps.
+    package init(
+        shape: [Int], dtype: DType, strides: [Int], writing body: (UnsafeMutableRawPointer) throws -> Void
+    ) rethrows {
+        let layout = Layout(shape, strides: strides)
+        precondition(layout.isDense, "strides \(strides) leave gaps in a tensor of shape \(shape)")
+        try self.init(shape: shape, dtype: dtype, layout: layout, writing: body)
+    }
+
+    /// Images of shape `[N, C, H, W]` whose bytes `body` writes, all of them, in the order `[N, H, W, C]`.
+    package init(
+        channelsLast shape: [Int], dtype: DType, writing body: (UnsafeMutableRawPointer) throws -> Void
+    ) rethrows {
+        precondition(shape.count == 4, "images of shape \(shape) do not have 4 axes")
+        let layout = Layout(shape, order: Tensor.channelsLastOrder)
+        try self.init(shape: shape, dtype: dtype, layout: layout, writing: body)
+    }
+
+    private static let channelsLastOrder = [0, 2, 3, 1]
+
+    /// The same values and place in the graph, copied into a dense `target`.
+    func arranged(_ target: Layout) -> Tensor {
+        var result = Tensor(shape: shape, dtype: dtype, layout: target) { bytes in
+            copyStrided(
+                shape, size: dtype.size, from: base, strides, to: bytes, target.strides(of: shape), adds: nil)
+        }
+        result.node = node
+        return result
+    }
+
+    /// This if its elements fill a block of memory in whatever order, else a row-major copy.
+    func dense() -> Tensor { layout.isDense ? self : contiguous() }
+
+    /// The same elements behind a dense `layout`: this, or a copy.
+    func laidOut(as target: Layout) -> Tensor { layout == target ? self : arranged(target) }
+
+    /// The axes reordered so that a dense tensor becomes row-major; a constant.
+    func inMemoryOrder() -> (tensor: Tensor, order: [Int]) {
+        let order = layout.order(of: shape)
+        let strides = strides
+        let reordered = order.map { shape[$0] }
+        return (view(shape: reordered, strides: order.map { strides[$0] }), order)
+    }
+
+    /// A view of this tensor's memory, as a constant.
+    func view(shape target: [Int], strides: [Int], from start: Int = 0) -> Tensor {
+        Tensor(
+            shape: target, dtype: dtype, layout: Layout(target, strides: strides), offset: offset + start,
+            storage: storage)
+    }
+}
