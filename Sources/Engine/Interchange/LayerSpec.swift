@@ -1,21 +1,37 @@
-/// One layer of an architecture, by its sizes.
-package enum LayerSpec: Hashable, Sendable {
+package import Tensors
+
+/// One layer of an architecture, by its sizes. Layers nest: a block holds the layers of its branch.
+package indirect enum LayerSpec: Hashable, Sendable {
     /// `[batch, inputs]` to `[batch, outputs]`.
-    case linear(inputs: Int, outputs: Int)
-    /// `[batch, inputs, height, width]` to `[batch, outputs, …]` with a square kernel.
-    case conv2d(inputs: Int, outputs: Int, kernel: Int, stride: Int, padding: Int)
-    case maxPool2d(kernel: Int, stride: Int)
-    case avgPool2d(kernel: Int, stride: Int)
+    case linear(inputs: Int, outputs: Int, hasBias: Bool = true)
+    /// `[batch, inputs, height, width]` to `[batch, outputs, …]`.
+    case conv2d(ConvolutionSpec)
+    /// The largest value under each window; padding never wins.
+    case maxPool2d(Window)
+    /// The mean under each window.
+    case avgPool2d(Window, countsPadding: Bool)
+    /// The mean of each channel: `[batch, channels, height, width]` to `[batch, channels]`.
+    case globalAvgPool2d
     /// All but the batch dimension become one.
     case flatten
     case relu
+    /// min(max(x, 0), 6).
+    case relu6
+    /// x if positive, else `slope`·x.
+    case leakyReLU(slope: Double)
     case tanh
     case sigmoid
     case gelu
     case batchNorm1d(features: Int)
     case batchNorm2d(features: Int)
+    /// Of a row of `features` numbers.
+    case layerNorm(features: Int)
     /// Zeroes with this probability in training; does nothing in inference.
     case dropout(probability: Double)
+    /// The sum of what `branch` and `shortcut` make of the input; an empty shortcut is the input itself (He et al., 2015).
+    case residual(branch: [LayerSpec], shortcut: [LayerSpec])
+    /// The input's channels, then those that `branch` makes of it (Huang et al., 2017).
+    case concatenated(branch: [LayerSpec])
 
     /// As it stands in a model file.
     package var type: String {
@@ -24,103 +40,100 @@ package enum LayerSpec: Hashable, Sendable {
         case .conv2d: "conv2d"
         case .maxPool2d: "max_pool2d"
         case .avgPool2d: "avg_pool2d"
+        case .globalAvgPool2d: "global_avg_pool2d"
         case .flatten: "flatten"
         case .relu: "relu"
+        case .relu6: "relu6"
+        case .leakyReLU: "leaky_relu"
         case .tanh: "tanh"
         case .sigmoid: "sigmoid"
         case .gelu: "gelu"
         case .batchNorm1d: "batch_norm1d"
         case .batchNorm2d: "batch_norm2d"
+        case .layerNorm: "layer_norm"
         case .dropout: "dropout"
+        case .residual: "residual"
+        case .concatenated: "concatenated"
         }
     }
 
-    /// The shape of one output example for one input example of shape `input`; nil if they do not fit.
-    package func outputShape(for input: [Int]) -> [Int]? {
+    /// The lists of layers inside this one by their names, in the order of their use; none for a layer that is no block.
+    package var parts: [(name: String, layers: [LayerSpec])] {
         switch self {
-        case .linear(let inputs, let outputs): return input == [inputs] ? [outputs] : nil
-        case .conv2d(let inputs, let outputs, let kernel, let stride, let padding):
-            guard input.count == 3, input[0] == inputs else { return nil }
-            guard let height = LayerSpec.extent(input[1], kernel, stride, padding),
-                let width = LayerSpec.extent(input[2], kernel, stride, padding)
-            else { return nil }
-            return [outputs, height, width]
-        case .maxPool2d(let kernel, let stride), .avgPool2d(let kernel, let stride):
-            guard input.count == 3, let height = LayerSpec.extent(input[1], kernel, stride, 0),
-                let width = LayerSpec.extent(input[2], kernel, stride, 0)
-            else { return nil }
-            return [input[0], height, width]
-        case .flatten: return [input.reduce(1, *)]
-        case .relu, .tanh, .sigmoid, .gelu, .dropout: return input
-        case .batchNorm1d(let features): return input == [features] ? input : nil
-        case .batchNorm2d(let features): return input.count == 3 && input[0] == features ? input : nil
+        case .residual(let branch, let shortcut): [("branch", branch), ("shortcut", shortcut)]
+        case .concatenated(let branch): [("branch", branch)]
+        default: []
         }
     }
 
-    private static func extent(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int) -> Int? {
-        guard kernel > 0, stride > 0, padding >= 0, size + 2 * padding >= kernel else { return nil }
-        return (size + 2 * padding - kernel) / stride + 1
+    /// The shape of the layer's weight, outputs first; nil for a layer without one.
+    package var weightShape: [Int]? {
+        switch self {
+        case .linear(let inputs, let outputs, _): [outputs, inputs]
+        case .conv2d(let convolution): convolution.weightShape
+        default: nil
+        }
+    }
+
+    /// Whether the layer is a product with a weight: linear or a convolution.
+    package var hasWeights: Bool { weightShape != nil }
+
+    /// Whether the product adds a bias; false for a layer without weights.
+    package var hasBias: Bool {
+        switch self {
+        case .linear(_, _, let hasBias): hasBias
+        case .conv2d(let convolution): convolution.hasBias
+        default: false
+        }
     }
 }
 
-extension LayerSpec: Codable {
-    private enum CodingKeys: String, CodingKey {
-        case type, inputs, outputs, kernel, stride, padding, features, probability
+/// The sizes of a convolution of pictures.
+package struct ConvolutionSpec: Hashable, Sendable {
+    package var inputs: Int
+    package var outputs: Int
+    package var window: Window
+    /// Groups that the channels fall into, each convolved alone; `inputs` of them make it depthwise.
+    package var groups: Int
+    package var hasBias: Bool
+
+    package init(inputs: Int, outputs: Int, window: Window, groups: Int = 1, hasBias: Bool = true) {
+        self.inputs = inputs
+        self.outputs = outputs
+        self.window = window
+        self.groups = groups
+        self.hasBias = hasBias
     }
 
-    package init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        /// Sizes beyond any real layer's would only make products overflow.
-        func size(_ key: CodingKeys) throws -> Int {
-            let value = try values.decode(Int.self, forKey: key)
-            let most = [.kernel, .stride, .padding].contains(key) ? 4096 : 1 << 24
-            guard (0...most).contains(value) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: key, in: values, debugDescription: "\(value) is not in 0...\(most)")
-            }
-            return value
-        }
-        switch try values.decode(String.self, forKey: .type) {
-        case "linear": self = .linear(inputs: try size(.inputs), outputs: try size(.outputs))
-        case "conv2d":
-            self = .conv2d(
-                inputs: try size(.inputs), outputs: try size(.outputs), kernel: try size(.kernel),
-                stride: try size(.stride), padding: try size(.padding))
-        case "max_pool2d": self = .maxPool2d(kernel: try size(.kernel), stride: try size(.stride))
-        case "avg_pool2d": self = .avgPool2d(kernel: try size(.kernel), stride: try size(.stride))
-        case "flatten": self = .flatten
-        case "relu": self = .relu
-        case "tanh": self = .tanh
-        case "sigmoid": self = .sigmoid
-        case "gelu": self = .gelu
-        case "batch_norm1d": self = .batchNorm1d(features: try size(.features))
-        case "batch_norm2d": self = .batchNorm2d(features: try size(.features))
-        case "dropout": self = .dropout(probability: try values.decode(Double.self, forKey: .probability))
-        case let type:
-            throw DecodingError.dataCorruptedError(
-                forKey: .type, in: values, debugDescription: "layer type `\(type)` is not known")
-        }
+    /// `[outputs, inputs / groups, height, width]`.
+    package var weightShape: [Int] {
+        [outputs, inputs / max(groups, 1), window.kernelHeight, window.kernelWidth]
+    }
+}
+
+extension LayerSpec {
+    /// A convolution with a square kernel.
+    package static func conv2d(
+        inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1,
+        hasBias: Bool = true
+    ) -> LayerSpec {
+        .conv2d(
+            ConvolutionSpec(
+                inputs: inputs, outputs: outputs,
+                window: Window(height: kernel, width: kernel, stride: stride, padding: padding, dilation: dilation),
+                groups: groups, hasBias: hasBias))
     }
 
-    package func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode(type, forKey: .type)
-        switch self {
-        case .linear(let inputs, let outputs):
-            try values.encode(inputs, forKey: .inputs)
-            try values.encode(outputs, forKey: .outputs)
-        case .conv2d(let inputs, let outputs, let kernel, let stride, let padding):
-            try values.encode(inputs, forKey: .inputs)
-            try values.encode(outputs, forKey: .outputs)
-            try values.encode(kernel, forKey: .kernel)
-            try values.encode(stride, forKey: .stride)
-            try values.encode(padding, forKey: .padding)
-        case .maxPool2d(let kernel, let stride), .avgPool2d(let kernel, let stride):
-            try values.encode(kernel, forKey: .kernel)
-            try values.encode(stride, forKey: .stride)
-        case .batchNorm1d(let features), .batchNorm2d(let features): try values.encode(features, forKey: .features)
-        case .dropout(let probability): try values.encode(probability, forKey: .probability)
-        case .flatten, .relu, .tanh, .sigmoid, .gelu: break
-        }
+    /// A pool with a square window.
+    package static func maxPool2d(kernel: Int, stride: Int, padding: Int = 0) -> LayerSpec {
+        .maxPool2d(Window(height: kernel, width: kernel, stride: stride, padding: padding))
+    }
+
+    /// A pool with a square window.
+    package static func avgPool2d(
+        kernel: Int, stride: Int, padding: Int = 0, countsPadding: Bool = true
+    ) -> LayerSpec {
+        .avgPool2d(
+            Window(height: kernel, width: kernel, stride: stride, padding: padding), countsPadding: countsPadding)
     }
 }

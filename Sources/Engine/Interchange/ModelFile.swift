@@ -7,7 +7,7 @@ package struct ModelFile: Sendable {
 
     /// The metadata key `mlops`: all that is needed to run the model without its recipe.
     package struct Description: Codable, Hashable, Sendable {
-        package var format = 1
+        package var format: Int
         package var precision: Precision
         package var recipe: String
         package var architecture: Architecture
@@ -37,6 +37,7 @@ package struct ModelFile: Sendable {
             precision: Precision, recipe: String, architecture: Architecture, input: JSONValue, classes: [String],
             positiveClass: String?, hyperparameters: JSONValue, seed: UInt64
         ) {
+            format = architecture.format
             self.precision = precision
             self.recipe = recipe
             self.architecture = architecture
@@ -52,6 +53,8 @@ package struct ModelFile: Sendable {
     package var tensors: [String: Tensor]
 
     private static let key = "mlops"
+    /// Format 2 nests layers and has more kinds of them; a file takes the lowest format that can say it.
+    private static let newestFormat = 2
 
     package init(description: Description, tensors: [String: Tensor]) {
         self.description = description
@@ -73,64 +76,48 @@ package struct ModelFile: Sendable {
         guard let format = json["format"]?.integer else {
             throw damaged(path, "metadata `mlops` names no format")
         }
-        guard format == 1 else {
+        guard (1...ModelFile.newestFormat).contains(format) else {
             throw MLOpsError(
-                .usage, "`\(path)` is a model of format \(format), this program reads format 1",
+                .usage, "`\(path)` is a model of format \(format), this program reads 1 and \(ModelFile.newestFormat)",
                 hint: "use the version of mlops that wrote it, or a newer one")
         }
         do {
             description = try json.decode()
         } catch let error as DecodingError {
             throw MLOpsError(
-                .damaged, "`\(path)`: metadata `mlops` cannot be read", hint: "train or fetch the model again",
-                cause: error)
+                .damaged, "`\(path)`: metadata `mlops` cannot be read: \(ModelFile.describe(error))",
+                hint: "train or fetch the model again", cause: error)
         }
         tensors = try file.tensors()
     }
 
     /// Writes the model to `path`, all or nothing.
     package func write(to path: String) throws {
+        var description = description
+        description.format = description.architecture.format
         let text = try JSONValue(encoding: description).canonicalText
         try SafetensorsFile.write(tensors, metadata: [ModelFile.key: text], to: path)
     }
-}
 
-/// A network as a list of layers, each fed by the one before.
-package struct Architecture: Codable, Hashable, Sendable {
-    /// The shape of one input example.
-    package var input: [Int]
-    package var layers: [LayerSpec]
-
-    package init(input: [Int], layers: [LayerSpec]) {
-        self.input = input
-        self.layers = layers
-    }
-
-    /// The shape of one example before each layer and, last, of the output.
-    ///
-    /// - Throws: kind `.usage` naming the first layer that does not fit.
-    package func shapes() throws -> [[Int]] {
-        guard input.count == 1 || input.count == 3, Architecture.isPossible(input) else {
-            throw MLOpsError(.usage, "input shape \(input) is not [features] or [channels, height, width]")
-        }
-        var shapes = [input]
-        for (index, layer) in layers.enumerated() {
-            guard let shape = layer.outputShape(for: shapes[index]), Architecture.isPossible(shape) else {
-                throw MLOpsError(
-                    .usage, "layer \(index) (\(layer.type)) does not take an input of shape \(shapes[index])")
+    /// What is wrong and where: ``architecture.layers[3].branch[1].kernel`: 5000 is not in 0...4096`.
+    private static func describe(_ error: DecodingError) -> String {
+        func place(_ path: [any CodingKey]) -> String {
+            let text = path.reduce(into: "") { text, key in
+                if let index = key.intValue {
+                    text += "[\(index)]"
+                } else {
+                    text += (text.isEmpty ? "" : ".") + printable(key.stringValue)
+                }
             }
-            shapes.append(shape)
+            return text.isEmpty ? "the document" : "`\(text)`"
         }
-        return shapes
-    }
-
-    /// Whether all extents are positive and one example has at most 2²⁸ numbers, so that no product overflows.
-    private static func isPossible(_ shape: [Int]) -> Bool {
-        var count = 1
-        for extent in shape {
-            guard (1...(1 << 28)).contains(extent), count <= (1 << 28) / extent else { return false }
-            count *= extent
+        switch error {
+        case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
+        case .typeMismatch(let type, let context): return "\(place(context.codingPath)) is not of type \(type)"
+        case .valueNotFound(_, let context): return "\(place(context.codingPath)) is null"
+        case .dataCorrupted(let context):
+            return "\(place(context.codingPath)): \(printable(context.debugDescription))"
+        @unknown default: return "it is of another form"
         }
-        return true
     }
 }

@@ -4,8 +4,10 @@ public import Tensors
 public final class MaxPool2d: Module {
     public let window: Window
 
-    public init(kernel: Int, stride: Int? = nil, padding: Int = 0) {
-        window = Window(height: kernel, width: kernel, stride: stride ?? kernel, padding: padding)
+    public init(_ window: Window) { self.window = window }
+
+    public convenience init(kernel: Int, stride: Int? = nil, padding: Int = 0) {
+        self.init(Window(height: kernel, width: kernel, stride: stride ?? kernel, padding: padding))
     }
 
     public override func forward(_ x: Tensor) throws -> Tensor { try x.maxPool2d(window) }
@@ -16,9 +18,15 @@ public final class AvgPool2d: Module {
     public let window: Window
     public let countsPadding: Bool
 
-    public init(kernel: Int, stride: Int? = nil, padding: Int = 0, countsPadding: Bool = true) {
-        window = Window(height: kernel, width: kernel, stride: stride ?? kernel, padding: padding)
+    public init(_ window: Window, countsPadding: Bool = true) {
+        self.window = window
         self.countsPadding = countsPadding
+    }
+
+    public convenience init(kernel: Int, stride: Int? = nil, padding: Int = 0, countsPadding: Bool = true) {
+        self.init(
+            Window(height: kernel, width: kernel, stride: stride ?? kernel, padding: padding),
+            countsPadding: countsPadding)
     }
 
     public override func forward(_ x: Tensor) throws -> Tensor { try x.avgPool2d(window, countsPadding: countsPadding) }

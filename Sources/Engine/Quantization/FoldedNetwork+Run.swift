@@ -16,31 +16,43 @@ extension FoldedNetwork {
         precondition(features.count == count * inputSize, "\(features.count) numbers for \(count) examples")
         return try withoutGradients {
             var x = Tensor(features, shape: [count] + shapes[0])
-            for (index, layer) in architecture.layers.enumerated() {
-                x = try apply(layer, index, to: x)
+            for (index, layer) in layers.enumerated() {
+                x = try layer.run(x)
                 observe?(index, x.floats())
             }
             return x.floats()
         }
     }
+}
 
-    private func apply(_ layer: LayerSpec, _ index: Int, to x: Tensor) throws -> Tensor {
+extension FoldedLayer {
+    /// What the layer makes of a batch.
+    fileprivate func run(_ x: Tensor) throws -> Tensor {
         switch layer {
         case .linear:
-            guard let (weight, bias) = tensors[index] else { return x }
+            guard let (weight, bias) = tensors else { return x }
             return try x.linear(weight: weight, bias: bias)
-        case .conv2d(_, _, _, let stride, let padding):
-            guard let (weight, bias) = tensors[index] else { return x }
-            return try x.conv2d(weight: weight, bias: bias, stride: stride, padding: padding)
+        case .conv2d(let convolution):
+            guard let (weight, bias) = tensors else { return x }
+            return try x.conv2d(
+                weight: weight, bias: bias, window: convolution.window, groups: convolution.groups)
         case .batchNorm1d, .batchNorm2d:
-            guard let (factor, summand) = tensors[index] else { return x }
+            guard let (factor, summand) = tensors else { return x }
             let shape = [factor.count] + [Int](repeating: 1, count: x.rank - 2)
             return try x * factor.reshaped(shape) + summand.reshaped(shape)
-        case .maxPool2d(let kernel, let stride): return try x.maxPool2d(kernel: kernel, stride: stride)
-        case .avgPool2d(let kernel, let stride): return try x.avgPool2d(kernel: kernel, stride: stride)
+        case .layerNorm:
+            return try x.layerNorm(
+                weight: tensors?.weight, bias: tensors?.bias, epsilon: Architecture.batchNormEpsilon)
+        case .maxPool2d(let window): return try x.maxPool2d(window)
+        case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
+        case .globalAvgPool2d: return try LayerSpec.globalAverage(x)
         case .flatten: return try x.flattened(from: 1)
         case .dropout: return x
-        case .relu, .tanh, .sigmoid, .gelu: return try layer.applyPointwise(x)
+        case .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu: return try layer.applyPointwise(x)
+        case .residual:
+            return try branch.reduce(x) { try $1.run($0) } + shortcut.reduce(x) { try $1.run($0) }
+        case .concatenated:
+            return try .concatenated([x, branch.reduce(x) { try $1.run($0) }], axis: 1)
         }
     }
 }
@@ -50,6 +62,8 @@ extension LayerSpec {
     func applyPointwise(_ x: Tensor) throws -> Tensor {
         switch self {
         case .relu: try x.relu()
+        case .relu6: try LayerSpec.relu6(x)
+        case .leakyReLU(let slope): try x.leakyReLU(slope: slope)
         case .tanh: try x.tanh()
         case .sigmoid: try x.sigmoid()
         case .gelu: try x.gelu()

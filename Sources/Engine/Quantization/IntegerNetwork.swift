@@ -36,6 +36,7 @@ package struct IntegerNetwork: Sendable {
     init(architecture: Architecture, tensors: [String: Tensor], path: String) throws {
         self.architecture = architecture
         shapes = try architecture.shapes()
+        try IntegerNetwork.requireForms(architecture, path: path)
         let source = TensorChecker(tensors: tensors)
         let count = architecture.layers.count + 1
         let scales = source.floats("activation_scale", [count])
@@ -77,35 +78,65 @@ package struct IntegerNetwork: Sendable {
             return .linear(
                 try product(
                     index, of: architecture, activations: activations, source: source, path: path))
-        case .conv2d(_, _, let kernel, let stride, let padding):
+        case .conv2d(let convolution):
             let product = try product(
                 index, of: architecture, activations: activations, source: source, path: path)
-            return .convolution(
-                product, window(shapes, index, kernel: kernel, stride: stride, padding: padding))
-        case .maxPool2d(let kernel, let stride):
-            return .maxPool(window(shapes, index, kernel: kernel, stride: stride, padding: 0))
-        case .avgPool2d(let kernel, let stride):
-            return .avgPool(window(shapes, index, kernel: kernel, stride: stride, padding: 0))
+            return .convolution(product, window(shapes, index, convolution.window))
+        case .maxPool2d(let pool): return .maxPool(window(shapes, index, pool))
+        case .avgPool2d(let pool, _): return .avgPool(window(shapes, index, pool))
         case .flatten:
             let shape = shapes[index]
             return shape.count == 3 ? .flatten(channels: shape[0], plane: shape[1] * shape[2]) : .done
         case .relu where isFusedReLU(index, in: architecture): return .done
-        case .relu, .tanh, .sigmoid, .gelu:
+        case .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu:
             return .lookup(try table(of: architecture.layers[index], input: input, output: output))
-        case .batchNorm1d, .batchNorm2d, .dropout:
-            throw MLOpsError(
-                .usage, "layer \(index) (\(architecture.layers[index].type)) of `\(path)` has no integer form",
-                hint: "put batch norm straight behind a linear or convolution layer, where it folds away")
+        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated:
+            throw missingForm(index, of: architecture, path: path)
         }
     }
 
-    private static func window(
-        _ shapes: [[Int]], _ index: Int, kernel: Int, stride: Int, padding: Int
-    ) -> ck_q_window {
+    /// - Throws: kind `.usage` naming the first layer of `architecture` that has no integer form yet.
+    static func requireForms(_ architecture: Architecture, path: String) throws {
+        for (index, layer) in architecture.layers.enumerated() where !hasForm(layer) {
+            throw missingForm(index, of: architecture, path: path)
+        }
+    }
+
+    private static func hasForm(_ layer: LayerSpec) -> Bool {
+        switch layer {
+        case .linear, .flatten, .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu: true
+        case .conv2d(let convolution): convolution.groups == 1 && isPlain(convolution.window)
+        case .maxPool2d(let window), .avgPool2d(let window, _): isPlain(window) && window.paddingY == 0
+        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated: false
+        }
+    }
+
+    /// Square, alike in both directions, without gaps.
+    private static func isPlain(_ window: Window) -> Bool {
+        window.kernelHeight == window.kernelWidth && window.strideY == window.strideX
+            && window.paddingY == window.paddingX && window.dilationY == 1 && window.dilationX == 1
+    }
+
+    private static func missingForm(_ index: Int, of architecture: Architecture, path: String) -> MLOpsError {
+        let layer = architecture.layers[index]
+        let hint =
+            switch layer {
+            case .batchNorm1d, .batchNorm2d:
+                "put batch norm straight behind a linear or convolution layer, where it folds away"
+            case .conv2d:
+                "int8 takes convolutions of one group with a square kernel without dilation; use the float model"
+            case .maxPool2d, .avgPool2d: "int8 takes square pools without padding; use the float model"
+            default: "int8 takes plain chains of layers such as those of `vision/lenet5`; use the float model"
+            }
+        return MLOpsError(
+            .usage, "`layers[\(index)]` (\(layer.type)) of `\(path)` has no integer form", hint: hint)
+    }
+
+    private static func window(_ shapes: [[Int]], _ index: Int, _ window: Window) -> ck_q_window {
         let (input, output) = (shapes[index], shapes[index + 1])
         return ck_q_window(
-            channels: input[0], height: input[1], width: input[2], kernel: kernel, step: stride, padding: padding,
-            outHeight: output[1], outWidth: output[2])
+            channels: input[0], height: input[1], width: input[2], kernel: window.kernelHeight, step: window.strideY,
+            padding: window.paddingY, outHeight: output[1], outWidth: output[2])
     }
 
     private static func product(

@@ -57,6 +57,7 @@ package enum Quantizer {
         }
         precondition(sampleCount > 0, "calibration needs examples")
         let network = try FoldedNetwork(model, path: path)
+        try IntegerNetwork.requireForms(network.architecture, path: path)
         let activations = try calibrate(
             network, sample: sample, sampleCount: sampleCount, method: calibration, path: path)
         let tensors = try quantizedTensors(network, activations: activations)
@@ -116,7 +117,7 @@ package enum Quantizer {
             "activation_zero_point": Tensor(activations.map { UInt8($0.zero) }),
         ]
         for (index, layer) in network.architecture.layers.enumerated() {
-            guard let shape = layer.weightShape, let weights = network.weights[index] else { continue }
+            guard let shape = layer.weightShape, let weights = network.layers[index].weights else { continue }
             let quantized = quantizeWeights(weights.weight, outputs: shape[0])
             let bias = zip(weights.bias, quantized.scales).map { bias, scale in
                 // Within ±2³⁰, so that the sum of any products and the bias fits 32 bits.

@@ -167,9 +167,9 @@ private func fixture(_ name: String) -> String {
         try SafetensorsFile.write(["x": .zeros([1])], to: folder("plain.safetensors"))
         let plain = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("plain.safetensors")) }
         #expect(plain.kind == .usage && plain.message.contains("metadata key `mlops` is missing"))
-        try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":2}"], to: folder("new.safetensors"))
+        try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":3}"], to: folder("new.safetensors"))
         let new = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("new.safetensors")) }
-        #expect(new.kind == .usage && new.message.contains("format 2, this program reads format 1"))
+        #expect(new.kind == .usage && new.message.contains("format 3, this program reads 1 and 2"))
         try SafetensorsFile.write([:], metadata: ["mlops": "{\"format\":1}"], to: folder("bad.safetensors"))
         let bad = try #require(throws: MLOpsError.self) { try ModelFile(path: folder("bad.safetensors")) }
         #expect(bad.kind == .damaged)
@@ -178,7 +178,7 @@ private func fixture(_ name: String) -> String {
     @Test func layersThatDoNotFitAreNamed() throws {
         let wrong = Architecture(input: [4], layers: [.linear(inputs: 4, outputs: 3), .linear(inputs: 4, outputs: 2)])
         let error = try #require(throws: MLOpsError.self) { try wrong.shapes() }
-        #expect(error.message == "layer 1 (linear) does not take an input of shape [3]")
+        #expect(error.message == "`layers[1]` (linear) does not take an input of shape [3]")
         let pool = Architecture(input: [1, 3, 3], layers: [.maxPool2d(kernel: 4, stride: 2)])
         #expect(throws: MLOpsError.self) { try pool.shapes() }
     }

@@ -83,9 +83,61 @@ private let picture: [LayerSpec] = [
         let error = try #require(throws: MLOpsError.self) {
             try Quantizer.quantize(file, path: "m", sample: [1, 2, 3, 4], sampleCount: 1, calibration: .minmax)
         }
-        #expect(error.message == "layer 0 (batch_norm1d) of `m` has no integer form")
+        #expect(error.message == "`layers[0]` (batch_norm1d) of `m` has no integer form")
         // In float it runs.
         #expect(try FoldedNetwork(file, path: "m").run([1, 2, 3, 4], count: 1).count == 3)
+    }
+
+    /// Blocks of a residual, an inverted and a dense network, with all that folds and does not.
+    private static let blocks: [LayerSpec] = [
+        .conv2d(inputs: 2, outputs: 4, kernel: 3, padding: 1, hasBias: false), .batchNorm2d(features: 4), .relu6,
+        .residual(
+            branch: [
+                .batchNorm2d(features: 4), .leakyReLU(slope: 0.2),
+                .conv2d(inputs: 4, outputs: 6, kernel: 3, stride: 2, padding: 1, groups: 2, hasBias: false),
+                .batchNorm2d(features: 6),
+            ],
+            shortcut: [.conv2d(inputs: 4, outputs: 6, kernel: 1, stride: 2), .batchNorm2d(features: 6)]),
+        .residual(
+            branch: [.conv2d(inputs: 6, outputs: 6, kernel: 3, padding: 2, dilation: 2, groups: 6)], shortcut: []),
+        .concatenated(branch: [
+            .maxPool2d(kernel: 3, stride: 1, padding: 1), .conv2d(inputs: 6, outputs: 3, kernel: 1), .gelu,
+        ]),
+        .batchNorm2d(features: 9), .avgPool2d(kernel: 3, stride: 2, padding: 1, countsPadding: false),
+        .globalAvgPool2d, .layerNorm(features: 9), .dropout(probability: 0.5),
+        .linear(inputs: 9, outputs: 3, hasBias: false),
+    ]
+
+    @Test func foldedBlocksGiveWhatTheNetworkGives() throws {
+        let file = try model(QuantizerTests.blocks, input: [2, 12, 12])
+        var random = Philox(seed: 0)
+        let network = try file.description.architecture.makeNetwork(using: &random)
+        try network.load(file.tensors)
+        let expected = try network.inferring { try network(Tensor(sample, shape: [64, 2, 12, 12])) }.floats()
+        let folded = try FoldedNetwork(file, path: "x")
+        let found = try folded.run(sample, count: 64)
+        #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-4 })
+        // Two norms behind convolutions of blocks are gone, the one in front of a branch is left.
+        let norms = try folded.architecture.places().filter { $0.layer.type == "batch_norm2d" }
+        #expect(norms.map(\.position) == ["layers[2].branch[0]", "layers[5]"])
+    }
+
+    @Test func aBlockIsRefusedBeforeAnythingIsMeasured() throws {
+        let file = try model(QuantizerTests.blocks, input: [2, 12, 12])
+        let error = try #require(throws: MLOpsError.self) {
+            try Quantizer.quantize(file, path: "m", sample: sample, sampleCount: 64, calibration: .minmax)
+        }
+        #expect(error.kind == .usage && error.message == "`layers[2]` (residual) of `m` has no integer form")
+        #expect(error.hint?.contains("use the float model") == true)
+    }
+
+    @Test func aMissingTensorOfABlockIsNamedByItsPath() throws {
+        var file = try model(QuantizerTests.blocks, input: [2, 12, 12])
+        file.tensors["3.branch.2.weight"] = nil
+        file.tensors["3.shortcut.1.running_mean"] = nil
+        let error = try #require(throws: MLOpsError.self) { try FoldedNetwork(file, path: "m") }
+        #expect(
+            error.message.contains("`3.branch.2.weight` is missing; `3.shortcut.1.running_mean` is missing"))
     }
 
     @Test func missingAndMisshapenTensorsAreAllNamed() throws {

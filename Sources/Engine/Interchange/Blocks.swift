@@ -1,0 +1,60 @@
+internal import Basics
+package import NeuralNets
+package import Tensors
+
+/// The sum of what `branch` and `shortcut` make of the input; a shortcut without layers is the input itself.
+///
+/// He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015.
+package final class ResidualBlock: Module {
+    package let branch: Sequential
+    package let shortcut: Sequential
+
+    package init(branch: Sequential, shortcut: Sequential) {
+        self.branch = branch
+        self.shortcut = shortcut
+    }
+
+    package override var children: [(name: String, module: Module)] { [("branch", branch), ("shortcut", shortcut)] }
+
+    package override func forward(_ x: Tensor) throws -> Tensor { try branch(x) + shortcut(x) }
+}
+
+/// The input's channels, then those that `branch` makes of it.
+///
+/// Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks, 2017.
+package final class ConcatenatedBlock: Module {
+    package let branch: Sequential
+
+    package init(branch: Sequential) { self.branch = branch }
+
+    package override var children: [(name: String, module: Module)] { [("branch", branch)] }
+
+    package override func forward(_ x: Tensor) throws -> Tensor { try .concatenated([x, branch(x)], axis: 1) }
+}
+
+/// The mean of each channel: `[N, C, H, W]` to `[N, C]`.
+package final class GlobalAvgPool2d: Module {
+    package override init() {}
+
+    package override func forward(_ x: Tensor) throws -> Tensor { try LayerSpec.globalAverage(x) }
+}
+
+/// min(max(x, 0), 6).
+package final class ReLU6: Module {
+    package override init() {}
+
+    package override func forward(_ x: Tensor) throws -> Tensor { try LayerSpec.relu6(x) }
+}
+
+extension LayerSpec {
+    /// The mean of each channel of pictures `[N, C, H, W]`: `[N, C]`.
+    package static func globalAverage(_ x: Tensor) throws -> Tensor {
+        guard x.rank == 4 else {
+            throw MLOpsError(.failed, "`globalAvgPool2d`: shape \(x.shape) is not [N, C, H, W]")
+        }
+        return try x.mean(axes: [2, 3])
+    }
+
+    /// min(max(x, 0), 6) of each element.
+    package static func relu6(_ x: Tensor) throws -> Tensor { try x.relu() - x.shifted(by: -6).relu() }
+}
