@@ -1,5 +1,6 @@
 #include "CKernels.h"
-#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -7,10 +8,18 @@
 // word links it to the next.
 
 enum { classes = 512, huge = 4 << 20 };
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int lock;
 static void *lists[classes];
 static size_t live, pooled, peak, limit = (size_t)1 << 30;
 static _Thread_local int64_t balance;
+
+// Held for a few instructions by each allocation: a mutex would cost more than what it guards.
+static void acquire(void) {
+    for (int spin = 0; atomic_exchange_explicit(&lock, 1, memory_order_acquire); spin++)
+        if (spin >= 100) sched_yield();
+}
+
+static void release(void) { atomic_store_explicit(&lock, 0, memory_order_release); }
 
 static size_t classOf(size_t bytes, size_t *rounded) {
     size_t units = bytes <= 64 ? 1 : (bytes + 63) / 64;
@@ -27,7 +36,7 @@ static size_t classOf(size_t bytes, size_t *rounded) {
 void *ck_allocate(size_t bytes) {
     size_t size, class = classOf(bytes, &size);
     balance += (int64_t)size;
-    pthread_mutex_lock(&lock);
+    acquire();
     void *block = lists[class];
     if (block) {
         lists[class] = *(void **)block;
@@ -35,12 +44,12 @@ void *ck_allocate(size_t bytes) {
     }
     live += size;
     if (live > peak) peak = live;
-    pthread_mutex_unlock(&lock);
+    release();
     if (block) return block;
     if (posix_memalign(&block, size >= huge ? 2 << 20 : 64, size) != 0) {
-        pthread_mutex_lock(&lock);
+        acquire();
         live -= size;
-        pthread_mutex_unlock(&lock);
+        release();
         balance -= (int64_t)size;
         return NULL;
     }
@@ -51,7 +60,7 @@ void *ck_allocate(size_t bytes) {
 void ck_release(void *memory, size_t bytes) {
     size_t size, class = classOf(bytes, &size);
     balance -= (int64_t)size;
-    pthread_mutex_lock(&lock);
+    acquire();
     live -= size;
     int keeps = pooled + size <= limit;
     if (keeps) {
@@ -59,12 +68,12 @@ void ck_release(void *memory, size_t bytes) {
         lists[class] = memory;
         pooled += size;
     }
-    pthread_mutex_unlock(&lock);
+    release();
     if (!keeps) free(memory);
 }
 
 void ck_limit_pool(size_t bytes) {
-    pthread_mutex_lock(&lock);
+    acquire();
     limit = bytes;
     // Only what is kept now beyond the limit goes, whatever its size.
     void *surplus = NULL;
@@ -78,7 +87,7 @@ void ck_limit_pool(size_t bytes) {
             pooled -= size;
         }
     }
-    pthread_mutex_unlock(&lock);
+    release();
     while (surplus) {
         void *next = *(void **)surplus;
         free(surplus);
@@ -87,11 +96,11 @@ void ck_limit_pool(size_t bytes) {
 }
 
 void ck_memory_use(size_t *liveBytes, size_t *pooledBytes, size_t *peakBytes) {
-    pthread_mutex_lock(&lock);
+    acquire();
     *liveBytes = live;
     *pooledBytes = pooled;
     *peakBytes = peak;
-    pthread_mutex_unlock(&lock);
+    release();
 }
 
 int64_t ck_memory_of_thread(void) { return balance; }

@@ -97,6 +97,7 @@ extension Tensor {
             throw shapeError("broadcast", shape, target, "an axis would shrink")
         }
         let output = view(shape: target, strides: broadcastStrides(shape, strides, to: target))
+        guard isRecorded(self) else { return output }
         let original = shape
         return record("broadcast", output, inputs: [self]) { gradient, _ in [try gradient.summed(to: original)] }
     }

@@ -53,73 +53,105 @@ private func defaultSeed(of output: Tensor) throws -> Tensor {
 func backpropagate(
     from root: GraphNode, _ seed: Tensor, to targets: [GraphNode], stopsAtTargets: Bool, createGraph: Bool
 ) throws -> [Tensor?] {
-    let isTarget = Set(targets.map(ObjectIdentifier.init))
-    let order = reachable(from: root, stoppingAt: stopsAtTargets ? isTarget : [])
-    var isNeeded: Set<ObjectIdentifier> = []
-    for node in order.reversed() {
-        let id = ObjectIdentifier(node)
-        let isStop = stopsAtTargets && isTarget.contains(id)
-        if isTarget.contains(id)
-            || !isStop && node.parents.contains(where: { $0.map { isNeeded.contains(ObjectIdentifier($0)) } ?? false })
-        {
-            isNeeded.insert(id)
+    var pass = BackwardPass(from: root, to: targets, stopsAtTargets: stopsAtTargets)
+    return try withRecording(createGraph) { try pass.run(createGraph ? seed : seed.detached) }
+}
+
+/// The part of the graph that a backward pass goes through, numbered, and the gradients on their way.
+private struct BackwardPass {
+    /// In the order of discovery; `root` is the first.
+    private var nodes: [GraphNode] = []
+    /// The numbers of the parents of each node one after the other, -1 for a constant, and where those of each start.
+    private var parents: [Int] = []
+    private var starts: [Int] = [0]
+    /// Outputs before inputs.
+    private var order: [Int] = []
+    private var isTarget: [Bool]
+    private var isNeeded: [Bool]
+    private var gradients: [Tensor?]
+    private let targets: [Int?]
+    private let stopsAtTargets: Bool
+
+    init(from root: GraphNode, to targets: [GraphNode], stopsAtTargets: Bool) {
+        let stops = stopsAtTargets ? Set(targets.map(ObjectIdentifier.init)) : []
+        var numbers = [ObjectIdentifier(root): 0]
+        nodes.append(root)
+        var next = 0
+        while next < nodes.count {
+            let node = nodes[next]
+            next += 1
+            if !stops.contains(ObjectIdentifier(node)) {
+                for parent in node.parents {
+                    guard let parent else {
+                        parents.append(-1)
+                        continue
+                    }
+                    let number = numbers[ObjectIdentifier(parent), default: nodes.count]
+                    if number == nodes.count {
+                        numbers[ObjectIdentifier(parent)] = number
+                        nodes.append(parent)
+                    }
+                    parents.append(number)
+                }
+            }
+            starts.append(parents.count)
+        }
+        self.stopsAtTargets = stopsAtTargets
+        self.targets = targets.map { numbers[ObjectIdentifier($0)] }
+        isTarget = [Bool](repeating: false, count: nodes.count)
+        isNeeded = isTarget
+        gradients = [Tensor?](repeating: nil, count: nodes.count)
+        for case let target? in self.targets { isTarget[target] = true }
+        let nodes = nodes
+        order = nodes.indices.sorted { nodes[$0].number > nodes[$1].number }
+        for index in order.reversed() {
+            isNeeded[index] = isTarget[index] || isNeededAbove(index)
         }
     }
-    var gradients: [ObjectIdentifier: Tensor] = [ObjectIdentifier(root): createGraph ? seed : seed.detached]
-    var results: [ObjectIdentifier: Tensor] = [:]
-    try withRecording(createGraph) {
-        for node in order where isNeeded.contains(ObjectIdentifier(node)) {
-            guard let gradient = gradients.removeValue(forKey: ObjectIdentifier(node)) else { continue }
-            if isTarget.contains(ObjectIdentifier(node)) {
-                results[ObjectIdentifier(node)] = gradient
+
+    private func isNeededAbove(_ index: Int) -> Bool {
+        parents[starts[index]..<starts[index + 1]].contains { $0 >= 0 && isNeeded[$0] }
+    }
+
+    mutating func run(_ seed: Tensor) throws -> [Tensor?] {
+        gradients[0] = seed
+        var results = [Int: Tensor]()
+        for index in order where isNeeded[index] {
+            guard let gradient = gradients[index] else { continue }
+            gradients[index] = nil
+            if isTarget[index] {
+                results[index] = gradient
                 if stopsAtTargets { continue }
             }
-            let isNeededAbove = node.parents.contains { $0.map { isNeeded.contains(ObjectIdentifier($0)) } ?? false }
-            if isNeededAbove { try pass(gradient, through: node, isNeeded: isNeeded, into: &gradients) }
+            if isNeededAbove(index) { try step(gradient, through: index) }
         }
+        return targets.map { $0.flatMap { results[$0] } }
     }
-    return targets.map { results[ObjectIdentifier($0)] }
-}
 
-/// Adds the gradients of the inputs of `node` to `gradients`.
-private func pass(
-    _ gradient: Tensor, through node: GraphNode, isNeeded: Set<ObjectIdentifier>,
-    into gradients: inout [ObjectIdentifier: Tensor]
-) throws {
-    guard let rule = node.rule else {
-        throw MLOpsError(
-            .failed, "operation `\(node.operation)` has no backward rule, so no gradient flows through it",
-            hint: "detach its output where no gradient is wanted")
-    }
-    var output = node.output ?? gradient
-    output.node = node
-    let contributions = try rule(gradient, output)
-    for (parent, contribution) in zip(node.parents, contributions) {
-        guard let parent, let contribution, isNeeded.contains(ObjectIdentifier(parent)) else { continue }
-        let id = ObjectIdentifier(parent)
-        if var present = gradients.removeValue(forKey: id) {
+    /// Adds the gradients of the inputs of a node to theirs.
+    private mutating func step(_ gradient: Tensor, through index: Int) throws {
+        let node = nodes[index]
+        guard let rule = node.rule else {
+            throw MLOpsError(
+                .failed, "operation `\(node.operation)` has no backward rule, so no gradient flows through it",
+                hint: "detach its output where no gradient is wanted")
+        }
+        var output = node.output ?? gradient
+        output.node = node
+        let contributions = try rule(gradient, output)
+        for (position, contribution) in contributions.enumerated() {
+            guard let contribution else { continue }
+            let parent = parents[starts[index] + position]
+            if parent < 0 || !isNeeded[parent] { continue }
+            guard var present = gradients[parent] else {
+                gradients[parent] = contribution
+                continue
+            }
+            gradients[parent] = nil
             if !present.accumulate(contribution) { present = try present + contribution }
-            gradients[id] = present
-        } else {
-            gradients[id] = contribution
+            gradients[parent] = present
         }
     }
-}
-
-/// All nodes that `root` was computed from, outputs before inputs.
-private func reachable(from root: GraphNode, stoppingAt stops: Set<ObjectIdentifier>) -> [GraphNode] {
-    var seen: Set<ObjectIdentifier> = [ObjectIdentifier(root)]
-    var nodes = [root]
-    var next = 0
-    while next < nodes.count {
-        let node = nodes[next]
-        next += 1
-        if stops.contains(ObjectIdentifier(node)) { continue }
-        for case let parent? in node.parents where seen.insert(ObjectIdentifier(parent)).inserted {
-            nodes.append(parent)
-        }
-    }
-    return nodes.sorted { $0.number > $1.number }
 }
 
 /// The gradients of `inputs` from that of the fused operation that `composite` computes from simple ones.

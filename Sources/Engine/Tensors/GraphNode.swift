@@ -69,6 +69,12 @@ func withRecording<Result>(_ isOn: Bool, _ body: () throws -> Result) rethrows -
 /// Whether operations on this thread are recorded now. Backward rules use fused kernels when not.
 var isRecording: Bool { ck_recording() != 0 }
 
+/// Whether an operation on these inputs becomes part of the graph. Operations that are called often ask this first, because
+/// a rule that nobody wants costs as much as a small kernel.
+func isRecorded(_ first: Tensor, _ second: Tensor? = nil) -> Bool {
+    (first.node != nil || second?.node != nil) && isRecording
+}
+
 extension Tensor {
     /// This node's place in the graph: the output of `operation` on `inputs`, with `rule` for the gradients.
     ///

@@ -1,17 +1,22 @@
 /// Where the elements of a tensor lie: how far apart neighbours along each axis are.
 struct Layout: Sendable, Hashable {
-    /// In elements, one for each axis (1 for an axis of extent 1); empty means row-major.
-    let strides: [Int]
+    /// In elements, one for each axis (1 for an axis of extent 1); nil means row-major.
+    private let strides: [Int]?
     /// Whether the elements fill a block of memory without gap or repetition, in whatever order of axes.
     let isDense: Bool
 
     /// Row-major.
-    init() {
-        strides = []
+    @inline(__always) init() {
+        strides = nil
         isDense = true
     }
 
-    var isRowMajor: Bool { strides.isEmpty }
+    @inline(__always) var isRowMajor: Bool { strides == nil }
+
+    @inline(__always) static func == (left: Layout, right: Layout) -> Bool {
+        guard let l = left.strides, let r = right.strides else { return left.isRowMajor && right.isRowMajor }
+        return l == r
+    }
 
     /// `strides` of a tensor of `shape`, in the one form in which equal layouts compare as equal.
     init(_ shape: [Int], strides: [Int]) {
@@ -53,11 +58,11 @@ struct Layout: Sendable, Hashable {
         self.init(shape, strides: strides)
     }
 
-    func strides(of shape: [Int]) -> [Int] { strides.isEmpty ? contiguousStrides(shape) : strides }
+    func strides(of shape: [Int]) -> [Int] { strides ?? contiguousStrides(shape) }
 
     /// The axes from the outermost in memory to the innermost.
     func order(of shape: [Int]) -> [Int] {
-        if strides.isEmpty { return Array(shape.indices) }
+        guard let strides else { return Array(shape.indices) }
         return shape.indices.sorted { strides[$0] == strides[$1] ? $0 < $1 : strides[$0] > strides[$1] }
     }
 }

@@ -4,6 +4,7 @@ extension Tensor {
     /// Elementwise sum; shapes broadcast.
     public static func + (left: Tensor, right: Tensor) throws -> Tensor {
         let output = try binary("add", CK_ADD, left, right)
+        guard isRecorded(left, right) else { return output }
         let (l, r) = (left.shape, right.shape)
         return recorded("add", output, inputs: [left, right]) { gradient, _ in
             [try gradient.summed(to: l), try gradient.summed(to: r)]
@@ -13,6 +14,7 @@ extension Tensor {
     /// Elementwise difference; shapes broadcast.
     public static func - (left: Tensor, right: Tensor) throws -> Tensor {
         let output = try binary("subtract", CK_SUB, left, right)
+        guard isRecorded(left, right) else { return output }
         let (l, r) = (left, right)
         return recorded("subtract", output, inputs: [left, right]) { [leftShape = l.shape, rightShape = r.shape] g, _ in
             [try g.summed(to: leftShape), try g.summed(to: rightShape).scaled(by: -1)]
@@ -22,6 +24,7 @@ extension Tensor {
     /// Elementwise product; shapes broadcast.
     public static func * (left: Tensor, right: Tensor) throws -> Tensor {
         let output = try binary("multiply", CK_MUL, left, right)
+        guard isRecorded(left, right) else { return output }
         return recorded("multiply", output, inputs: [left, right]) { gradient, _ in
             [
                 left.requiresGradient ? try (gradient * right).summed(to: left.shape) : nil,
@@ -34,6 +37,7 @@ extension Tensor {
     public static func / (left: Tensor, right: Tensor) throws -> Tensor {
         try requireFloat("divide", left)
         let output = try binary("divide", CK_DIV, left, right)
+        guard isRecorded(left, right) else { return output }
         return recorded("divide", output, inputs: [left, right]) { gradient, _ in
             let share = try gradient / right
             return [
@@ -91,6 +95,11 @@ extension Tensor {
         if left.count == 1, left.rank <= right.rank, right.layout.isDense {
             return straight(code, left, 0, right, 1, like: right)
         }
+        if left.isContiguous, right.isContiguous, right.rank < left.rank, right.count > 0,
+            left.shape.suffix(right.rank).elementsEqual(right.shape)
+        {
+            return rowwise(code, left, right)
+        }
         let shape = try broadcastShape(name, left.shape, right.shape)
         return walked(code, left, right, shape)
     }
@@ -108,6 +117,21 @@ extension Tensor {
                 ck_binary(
                     dtype.code, Int32(code), part.count, left + offset * stepLeft, Int32(stepLeft),
                     right + offset * stepRight, Int32(stepRight), target + offset)
+            }
+        }
+    }
+
+    /// Rows of `left` each with the one row that is `right`.
+    private static func rowwise(_ code: Int, _ left: Tensor, _ right: Tensor) -> Tensor {
+        let dtype = left.dtype
+        let width = right.count
+        return Tensor(shape: left.shape, dtype: dtype) { target in
+            let (leftBase, rightBase) = (left.base, right.base)
+            inParallel(left.count / width, grain: elementwiseGrain / width) { rows in
+                let offset = rows.lowerBound * width * dtype.size
+                ck_binary_rows(
+                    dtype.code, Int32(code), rows.count, width, leftBase + offset, width, 1, rightBase, 0, 1,
+                    target + offset)
             }
         }
     }

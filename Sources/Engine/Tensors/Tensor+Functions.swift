@@ -127,6 +127,7 @@ extension Tensor {
     ) throws -> Tensor {
         try requireFloat(name, self)
         let output = applying(code, parameter)
+        guard isRecorded(self) else { return output }
         // Rules that read the output must not hold the input's memory.
         let x = keepsOutput ? Tensor(shape: [0], dtype: dtype, storage: Tensor.nothing) : self
         return record(name, output, inputs: [self], keepsOutput: keepsOutput) { gradient, y in

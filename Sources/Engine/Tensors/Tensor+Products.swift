@@ -61,7 +61,8 @@ extension Tensor {
     }
 
     private func recordProduct(_ output: Tensor, _ other: Tensor, _ tA: Bool, _ tB: Bool) -> Tensor {
-        record("matmul", output, inputs: [self, other]) { g, _ in
+        guard isRecorded(self, other) else { return output }
+        return record("matmul", output, inputs: [self, other]) { g, _ in
             var left: Tensor?
             var right: Tensor?
             if requiresGradient {

@@ -81,6 +81,7 @@ extension Tensor {
         let target = keepsAxes ? kept : shape.indices.filter { !axes.contains($0) }.map { shape[$0] }
         let size = axes.reduce(1) { $0 * shape[$1] }
         let output = try reduced(axes, scale: isMean ? 1 / Double(size) : 1, shape: target)
+        guard isRecorded(self) else { return output }
         return record(name, output, inputs: [self]) { [shape] gradient, _ in
             let spread = try gradient.reshaped(kept).broadcast(to: shape)
             return [isMean ? try spread.scaled(by: 1 / Double(size)) : spread]

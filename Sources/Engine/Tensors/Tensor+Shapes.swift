@@ -18,7 +18,9 @@ extension Tensor {
         }
         if target == self.shape { return self }
         let original = self.shape
-        return record("reshape", shaped(target), inputs: [self]) { gradient, _ in [try gradient.reshaped(original)] }
+        let output = shaped(target)
+        guard isRecorded(self) else { return output }
+        return record("reshape", output, inputs: [self]) { gradient, _ in [try gradient.reshaped(original)] }
     }
 
     /// The same elements in row-major order under a shape of as many, as a constant: a view if strides allow it.

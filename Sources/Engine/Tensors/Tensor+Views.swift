@@ -24,6 +24,7 @@ extension Tensor {
     private func reordered(_ axes: [Int]) -> Tensor {
         let strides = strides
         let output = view(shape: axes.map { shape[$0] }, strides: axes.map { strides[$0] })
+        guard isRecorded(self) else { return output }
         var inverse = [Int](repeating: 0, count: rank)
         for (position, axis) in axes.enumerated() { inverse[axis] = position }
         return record("permute", output, inputs: [self]) { [inverse] gradient, _ in [gradient.reordered(inverse)] }
@@ -61,6 +62,7 @@ extension Tensor {
         let start = part.count == 0 ? 0 : part.start * strides[part.axis]
         strides[part.axis] *= part.step
         let output = view(shape: target, strides: strides, from: start)
+        guard isRecorded(self) else { return output }
         return record("slice", output, inputs: [self]) { [shape] gradient, _ in
             [gradient.placed(part, shape: shape)]
         }
