@@ -72,6 +72,8 @@ let package = Package(
         .cModule("CHashes", in: "Base"),
         /// The products of OpenBLAS, loaded when the first of them is asked for.
         .cModule("COpenBLAS", in: "Base"),
+        /// The convolutions and products of oneDNN, loaded when the first of them is asked for.
+        .cModule("COneDNN", in: "Base"),
         /// Headers of zlib, for the `.gz` files that data sets come in.
         .cModule("CZlib", in: "Base", links: "z"),
         /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
@@ -109,7 +111,7 @@ let package = Package(
         /// Kernels in C: plain references and AVX2 paths chosen at run time.
         .cModule("CKernels", in: "Engine"),
         /// Shape, dtype, storage, operations, tape.
-        .module("Tensors", in: "Engine", uses: ["Basics", "CKernels", "COpenBLAS"]),
+        .module("Tensors", in: "Engine", uses: ["Basics", "CKernels", "COneDNN", "COpenBLAS"]),
         /// Layers, losses, optimizers, schedules, training loop.
         .module("NeuralNets", in: "Engine", uses: ["Basics", "Tensors"]),
         /// Readers, loaders, encodings, splits.

@@ -148,3 +148,85 @@ KERNEL void NAME(avgPoolGradient)(const ck_window *w, int countsPadding, const T
             }
         }
 }
+
+// The same of one picture [height, width, channels]: the channels of a pixel are next to each other.
+
+KERNEL void NAME(maxPoolLast)(const ck_window *w, const T *image, T *out, int32_t *index) {
+    const size_t channels = (size_t)w->channels;
+    for (int y = 0; y < w->outHeight; y++)
+        for (int x = 0; x < w->outWidth; x++, out += channels, index += channels) {
+            int isFirst = 1;
+            for (int ky = 0; ky < w->kernelHeight; ky++) {
+                int row = y * w->strideY + ky * w->dilationY - w->padY;
+                if (row < 0 || row >= w->height) continue;
+                for (int kx = 0; kx < w->kernelWidth; kx++) {
+                    int column = x * w->strideX + kx * w->dilationX - w->padX;
+                    if (column < 0 || column >= w->width) continue;
+                    const int32_t place = row * w->width + column;
+                    const T *restrict from = image + (size_t)place * channels;
+                    T *restrict best = out;
+                    int32_t *restrict at = index;
+                    if (isFirst) {
+                        for (size_t c = 0; c < channels; c++) best[c] = from[c], at[c] = place;
+                        isFirst = 0;
+                        continue;
+                    }
+                    for (size_t c = 0; c < channels; c++) {
+                        int32_t wins = (best[c] == best[c]) & !(from[c] <= best[c]);
+                        best[c] = wins ? from[c] : best[c];
+                        at[c] = wins ? place : at[c];
+                    }
+                }
+            }
+        }
+}
+
+KERNEL void NAME(maxPoolLastGradient)(const ck_window *w, const T *g, const int32_t *index, T *image) {
+    const size_t channels = (size_t)w->channels;
+    memset(image, 0, (size_t)w->height * (size_t)w->width * channels * sizeof(T));
+    for (size_t left = (size_t)w->outHeight * (size_t)w->outWidth; left > 0; left--, g += channels, index += channels)
+        for (size_t c = 0; c < channels; c++) image[(size_t)index[c] * channels + c] += g[c];
+}
+
+KERNEL void NAME(maxPoolLastPicked)(const ck_window *w, const T *image, const int32_t *index, T *out) {
+    const size_t channels = (size_t)w->channels;
+    for (size_t left = (size_t)w->outHeight * (size_t)w->outWidth; left > 0; left--, out += channels, index += channels)
+        for (size_t c = 0; c < channels; c++) out[c] = image[(size_t)index[c] * channels + c];
+}
+
+KERNEL void NAME(avgPoolLast)(const ck_window *w, int countsPadding, const T *image, T *out) {
+    const size_t channels = (size_t)w->channels;
+    for (int y = 0; y < w->outHeight; y++) {
+        int top, bottom, left, right;
+        int rows = NAME(covered)(y, w->strideY, w->padY, w->kernelHeight, w->height, countsPadding, &top, &bottom);
+        for (int x = 0; x < w->outWidth; x++, out += channels) {
+            int columns = NAME(covered)(x, w->strideX, w->padX, w->kernelWidth, w->width, countsPadding, &left, &right);
+            T *restrict to = out;
+            memset(to, 0, channels * sizeof(T));
+            for (int row = top; row < bottom; row++)
+                for (int column = left; column < right; column++) {
+                    const T *restrict from = image + ((size_t)row * (size_t)w->width + (size_t)column) * channels;
+                    for (size_t c = 0; c < channels; c++) to[c] += from[c];
+                }
+            for (size_t c = 0; c < channels; c++) to[c] /= (T)(rows * columns);
+        }
+    }
+}
+
+KERNEL void NAME(avgPoolLastGradient)(const ck_window *w, int countsPadding, const T *g, T *image) {
+    const size_t channels = (size_t)w->channels;
+    memset(image, 0, (size_t)w->height * (size_t)w->width * channels * sizeof(T));
+    for (int y = 0; y < w->outHeight; y++) {
+        int top, bottom, left, right;
+        int rows = NAME(covered)(y, w->strideY, w->padY, w->kernelHeight, w->height, countsPadding, &top, &bottom);
+        for (int x = 0; x < w->outWidth; x++, g += channels) {
+            int columns = NAME(covered)(x, w->strideX, w->padX, w->kernelWidth, w->width, countsPadding, &left, &right);
+            const T share = 1 / (T)(rows * columns), *restrict from = g;
+            for (int row = top; row < bottom; row++)
+                for (int column = left; column < right; column++) {
+                    T *restrict to = image + ((size_t)row * (size_t)w->width + (size_t)column) * channels;
+                    for (size_t c = 0; c < channels; c++) to[c] += from[c] * share;
+                }
+        }
+    }
+}

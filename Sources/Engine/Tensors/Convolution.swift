@@ -1,3 +1,4 @@
+internal import Basics
 internal import CKernels
 
 /// One convolution's extents, and its three products: output, input gradient, weight gradient. Images are laid out as columns
@@ -11,8 +12,8 @@ struct Convolution: Sendable {
     let outputShape: [Int]
     let groups: Int
     /// Of one group: its channels.
-    private let window: ck_window
-    private let dtype: DType
+    let window: ck_window
+    let dtype: DType
 
     private var pixels: Int { outputShape[2] * outputShape[3] }
     private var patch: Int { weightShape[1] * weightShape[2] * weightShape[3] }
@@ -49,9 +50,22 @@ struct Convolution: Sendable {
         self.dtype = dtype
     }
 
+    /// Throws unless the bias is `[O]` and the residual of the output's shape, both of the images' dtype.
+    func check(_ bias: Tensor?, _ residual: Tensor?) throws {
+        for (name, given, expected) in [("bias", bias, [weightShape[0]]), ("residual", residual, outputShape)] {
+            guard let given else { continue }
+            guard given.dtype == dtype, given.shape == expected else {
+                throw MLOpsError(
+                    .failed,
+                    "`conv2d`: the \(name) is \(given.dtype) of shape \(given.shape), expected \(dtype) of \(expected) "
+                        + "for an input of \(inputShape) and a weight of \(weightShape)", hint: "reshape or cast it")
+            }
+        }
+    }
+
     func output(_ input: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
         let (input, weight, bias) = (input.contiguous(), weight.contiguous(), bias?.contiguous())
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         return Tensor(shape: outputShape, dtype: dtype) { out in
             inParallel(pieces: pieceCount) { piece in
                 let columns = TensorStorage(byteCount: isPointwise ? 0 : patch * pixels * dtype.size)
@@ -70,7 +84,7 @@ struct Convolution: Sendable {
 
     func inputGradient(_ gradient: Tensor, _ weight: Tensor) throws -> Tensor {
         let (gradient, weight) = (gradient.contiguous(), weight.contiguous())
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         return Tensor(shape: inputShape, dtype: dtype) { out in
             inParallel(pieces: pieceCount) { piece in
                 let columns = TensorStorage(byteCount: isPointwise ? 0 : patch * pixels * dtype.size)
@@ -90,7 +104,7 @@ struct Convolution: Sendable {
 
     func weightGradient(_ gradient: Tensor, _ input: Tensor) throws -> Tensor {
         let (gradient, input) = (gradient.contiguous(), input.contiguous())
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         let count = pieceCount
         let partial = Tensor(shape: [count] + weightShape, dtype: dtype) { out in
             inParallel(pieces: count) { piece in
@@ -156,32 +170,59 @@ extension Tensor {
         return try conv2d(weight: weight, bias: bias, window: window, groups: groups)
     }
 
-    /// The same with a window whose directions may differ.
-    public func conv2d(weight: Tensor, bias: Tensor? = nil, window: Window, groups: Int = 1) throws -> Tensor {
+    /// The same with a window whose directions may differ, and what may follow in the same pass:
+    /// activation(convolution + bias + residual).
+    ///
+    /// The output lies channels last where the quick path (`DirectConvolution`) was taken, so that the next layer finds it so.
+    ///
+    /// - Parameter residual: of the output's shape.
+    public func conv2d(
+        weight: Tensor, bias: Tensor? = nil, window: Window, groups: Int = 1, adding residual: Tensor? = nil,
+        activation: FusedActivation = .none
+    ) throws -> Tensor {
         try requireFloat("conv2d", self)
         try requireSameType("conv2d", self, weight)
         let convolution = try Convolution(shape, weight.shape, window: window, groups: groups, dtype: dtype)
-        if let bias {
-            try requireSameType("conv2d", self, bias)
-            guard bias.shape == [weight.shape[0]] else {
-                throw shapeError("conv2d", weight.shape, bias.shape, "the bias must have shape [\(weight.shape[0])]")
+        try convolution.check(bias, residual)
+        let inputs = [self, weight] + (bias.map { [$0] } ?? [])
+        if let residual, isRecording, (inputs + [residual]).contains(where: \.requiresGradient) {
+            return try conv2d(weight: weight, bias: bias, window: window, groups: groups)
+                .finished(adding: residual, activation)
+        }
+        let direct = DirectConvolution(convolution)
+        let output: Tensor
+        if let quick = try direct?.output(self, weight, bias, activation: activation, adding: residual) {
+            output = quick
+        } else {
+            output = try withoutGradients {
+                try convolution.output(contiguous(), weight.contiguous(), bias).finished(adding: residual, activation)
             }
         }
-        let output = try convolution.output(self, weight, bias)
-        return record("conv2d", output, inputs: [self, weight] + (bias.map { [$0] } ?? [])) { gradient, _ in
-            [
-                requiresGradient ? try gradient.convolutionInputGradient(weight, convolution, window) : nil,
-                weight.requiresGradient ? try gradient.convolutionWeightGradient(self, convolution, window) : nil,
-                bias?.requiresGradient == true ? try gradient.sum(axes: [0, 2, 3]) : nil,
+        return record("conv2d", output, inputs: inputs, keepsOutput: activation != .none) { given, y in
+            let gradient = try given.gated(by: y, activation)
+            var result: [Tensor?] = [
+                requiresGradient ? try gradient.convolutionInputGradient(weight, convolution, window) : nil
             ]
+            let biasIsWanted = bias?.requiresGradient == true
+            if weight.requiresGradient, !isRecording,
+                let sums = try direct?.weightGradient(gradient, self, hasBias: biasIsWanted)
+            {
+                result.append(sums.weight)
+                if bias != nil { result.append(sums.bias) }
+                return result
+            }
+            result.append(
+                weight.requiresGradient ? try gradient.convolutionWeightGradient(self, convolution, window) : nil)
+            if bias != nil { result.append(biasIsWanted ? try gradient.sum(axes: [0, 2, 3]) : nil) }
+            return result
         }
     }
 
     /// The gradient of a convolution's input from this, that of its output: bilinear in this and the weight.
-    private func convolutionInputGradient(
-        _ weight: Tensor, _ convolution: Convolution, _ window: Window
-    ) throws -> Tensor {
-        let output = try convolution.inputGradient(self, weight)
+    func convolutionInputGradient(_ weight: Tensor, _ convolution: Convolution, _ window: Window) throws -> Tensor {
+        let output =
+            try DirectConvolution(convolution)?.inputGradient(self, weight)
+            ?? convolution.inputGradient(contiguous(), weight.contiguous())
         return record("conv2dInputGradient", output, inputs: [self, weight]) { g, _ in
             [
                 requiresGradient ? try g.conv2d(weight: weight, window: window, groups: convolution.groups) : nil,
@@ -191,10 +232,10 @@ extension Tensor {
     }
 
     /// The gradient of a convolution's weight from this, that of its output: bilinear in this and the input.
-    private func convolutionWeightGradient(
-        _ input: Tensor, _ convolution: Convolution, _ window: Window
-    ) throws -> Tensor {
-        let output = try convolution.weightGradient(self, input)
+    func convolutionWeightGradient(_ input: Tensor, _ convolution: Convolution, _ window: Window) throws -> Tensor {
+        let output =
+            try DirectConvolution(convolution)?.weightGradient(self, input, hasBias: false)?.weight
+            ?? convolution.weightGradient(contiguous(), input.contiguous())
         return record("conv2dWeightGradient", output, inputs: [self, input]) { g, _ in
             [
                 requiresGradient ? try input.conv2d(weight: g, window: window, groups: convolution.groups) : nil,

@@ -1,6 +1,8 @@
 internal import Basics
 internal import CKernels
+internal import COneDNN
 internal import COpenBLAS
+internal import Glibc
 
 /// A product C = alpha·op(A)·op(B) + beta·C of row-major matrices on the calling thread.
 struct MatrixProduct {
@@ -10,11 +12,13 @@ struct MatrixProduct {
     var columns: Int
     var depth: Int
 
-    /// Opens OpenBLAS, once.
+    /// Opens the library of products of `dtype`, once: oneDNN for f32 where it is, else OpenBLAS.
     ///
-    /// - Throws: if it is not installed.
-    static func load() throws {
-        guard mlops_blas_load() == 0 else {
+    /// oneDNN knows newer processors: the OpenBLAS of Debian 12 takes one it does not know for one without vectors.
+    ///
+    /// - Throws: if there is none.
+    static func load(for dtype: DType) throws {
+        guard dtype == .f32 && mlops_dnn_load() == 0 || mlops_blas_load() == 0 else {
             throw MLOpsError(
                 .failed, "OpenBLAS cannot be loaded: \(String(cString: mlops_blas_error()))",
                 hint: "install it with `apt-get install libopenblas0-pthread`")
@@ -27,14 +31,24 @@ struct MatrixProduct {
         _ c: UnsafeMutableRawPointer, strideC: Int, adds: Bool = false
     ) {
         if rows == 0 || columns == 0 { return }
+        if depth == 0 {
+            guard !adds else { return }
+            for row in 0..<rows { memset(c + row * strideC * dtype.size, 0, columns * dtype.size) }
+            return
+        }
         let (tA, tB): (Int32, Int32) = (transposesLeft ? 1 : 0, transposesRight ? 1 : 0)
         let (m, n, k) = (Int32(rows), Int32(columns), Int32(depth))
         let (lda, ldb, ldc) = (Int32(max(1, strideA)), Int32(max(1, strideB)), Int32(max(1, strideC)))
         if dtype == .f32 {
-            mlops_sgemm(
-                tA, tB, m, n, k, 1, a.assumingMemoryBound(to: Float.self), lda, b.assumingMemoryBound(to: Float.self),
-                ldb,
-                adds ? 1 : 0, c.assumingMemoryBound(to: Float.self), ldc)
+            let (a, b, c) = (
+                a.assumingMemoryBound(to: Float.self), b.assumingMemoryBound(to: Float.self),
+                c.assumingMemoryBound(to: Float.self)
+            )
+            if mlops_dnn_load() == 0 {
+                mlops_dnn_sgemm(tA, tB, m, n, k, a, lda, b, ldb, adds ? 1 : 0, c, ldc)
+            } else {
+                mlops_sgemm(tA, tB, m, n, k, 1, a, lda, b, ldb, adds ? 1 : 0, c, ldc)
+            }
         } else {
             mlops_dgemm(
                 tA, tB, m, n, k, 1, a.assumingMemoryBound(to: Double.self), lda, b.assumingMemoryBound(to: Double.self),

@@ -16,6 +16,7 @@ extension Tensor {
     ) rethrows -> Result {
         node = nil
         if !isContiguous || !isKnownUniquelyReferenced(&storage) { self = arranged(Layout()) }
+        storage.packed = nil
         return try body(
             UnsafeMutableRawBufferPointer(start: storage.pointer + offset * dtype.size, count: byteCount))
     }

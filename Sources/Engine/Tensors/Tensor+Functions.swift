@@ -150,7 +150,7 @@ extension Tensor {
     }
 
     /// This gradient times the slope of the function at `x` (or at its output), fused; a constant.
-    private func slope(_ code: Int, at x: Tensor, _ parameter: Double = 0) -> Tensor {
+    func slope(_ code: Int, at x: Tensor, _ parameter: Double = 0) -> Tensor {
         let x = x.dense()
         let gradient = laidOut(as: x.layout)
         return Tensor(shape: shape, dtype: dtype, layout: x.layout) { target in

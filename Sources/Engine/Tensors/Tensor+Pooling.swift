@@ -9,8 +9,9 @@ extension Tensor {
     }
 
     public func maxPool2d(_ window: Window) throws -> Tensor {
-        let x = contiguous()
         let (geometry, target) = try pooling("maxPool2d", window)
+        if isChannelsLast { return try maxPoolChannelsLast(geometry, target) }
+        let x = contiguous()
         let planes = AxisLayout(outer: shape[0] * shape[1], extent: shape[2] * shape[3], inner: 1)
         let picked = target[2] * target[3]
         let index = TensorStorage(byteCount: target.product * 4)
@@ -43,40 +44,55 @@ extension Tensor {
     }
 
     public func avgPool2d(_ window: Window, countsPadding: Bool = true) throws -> Tensor {
-        let x = contiguous()
         let (geometry, target) = try pooling("avgPool2d", window)
+        let output =
+            isChannelsLast
+            ? avgPoolChannelsLast(geometry, target, countsPadding: countsPadding)
+            : contiguous().avgPoolPlanes(geometry, target, countsPadding: countsPadding)
+        return record("avgPool2d", output, inputs: [self]) { [target = (shape, isChannelsLast)] gradient, _ in
+            [try gradient.avgPoolGradient(window, countsPadding, to: target)]
+        }
+    }
+
+    private func avgPoolPlanes(_ geometry: ck_window, _ target: [Int], countsPadding: Bool) -> Tensor {
         let plane = shape[2] * shape[3]
         let picked = target[2] * target[3]
-        let output = Tensor(shape: target, dtype: dtype) { bytes in
+        return Tensor(shape: target, dtype: dtype) { bytes in
             forEachPlane(grain: plane) { part in
                 var piece = geometry
                 piece.channels = Int32(part.count)
                 ck_avg_pool(
-                    dtype.code, &piece, countsPadding ? 1 : 0, x.pointer + part.lowerBound * plane * dtype.size,
+                    dtype.code, &piece, countsPadding ? 1 : 0, pointer + part.lowerBound * plane * dtype.size,
                     bytes + part.lowerBound * picked * dtype.size)
             }
         }
-        return record("avgPool2d", output, inputs: [self]) { [shape] gradient, _ in
-            [try gradient.avgPoolGradient(window, countsPadding, shape: shape)]
+    }
+
+    /// - Parameter target: the shape of the input, and whether it lay channels last.
+    private func avgPoolGradient(
+        _ window: Window, _ countsPadding: Bool, to target: (shape: [Int], isChannelsLast: Bool)
+    ) throws -> Tensor {
+        let geometry = try window.geometry("avgPool2d", channels: 1, height: target.shape[2], width: target.shape[3])
+        let output =
+            target.isChannelsLast
+            ? try channelsLast().avgPoolGradientChannelsLast(geometry, target.shape, countsPadding: countsPadding)
+            : contiguous().avgPoolGradientPlanes(geometry, target.shape, countsPadding: countsPadding)
+        return record("avgPool2dGradient", output, inputs: [self]) { gradient, _ in
+            [try gradient.avgPool2d(window, countsPadding: countsPadding)]
         }
     }
 
-    private func avgPoolGradient(_ window: Window, _ countsPadding: Bool, shape target: [Int]) throws -> Tensor {
-        let x = contiguous()
-        let geometry = try window.geometry("avgPool2d", channels: 1, height: target[2], width: target[3])
+    private func avgPoolGradientPlanes(_ geometry: ck_window, _ target: [Int], countsPadding: Bool) -> Tensor {
         let plane = target[2] * target[3]
         let picked = shape[2] * shape[3]
-        let output = Tensor(shape: target, dtype: dtype) { bytes in
+        return Tensor(shape: target, dtype: dtype) { bytes in
             forEachPlane(grain: plane) { part in
                 var piece = geometry
                 piece.channels = Int32(part.count)
                 ck_avg_pool_gradient(
-                    dtype.code, &piece, countsPadding ? 1 : 0, x.pointer + part.lowerBound * picked * dtype.size,
+                    dtype.code, &piece, countsPadding ? 1 : 0, pointer + part.lowerBound * picked * dtype.size,
                     bytes + part.lowerBound * plane * dtype.size)
             }
-        }
-        return record("avgPool2dGradient", output, inputs: [self]) { gradient, _ in
-            [try gradient.avgPool2d(window, countsPadding: countsPadding)]
         }
     }
 

@@ -30,7 +30,7 @@ extension Tensor {
     }
 
     private func matrixProduct(_ other: Tensor, _ tA: Bool, _ tB: Bool) throws -> Tensor {
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         let (left, right) = (ProductOperand(self, isTransposed: tA), ProductOperand(other, isTransposed: tB))
         let product = MatrixProduct(left, right)
         let output = Tensor(shape: [product.rows, product.columns], dtype: dtype) { bytes in
@@ -41,7 +41,7 @@ extension Tensor {
     }
 
     private func batchedProduct(_ other: Tensor, _ tA: Bool, _ tB: Bool, _ batch: [Int]) throws -> Tensor {
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         let (left, right) = (ProductOperand(self, isTransposed: tA), ProductOperand(other, isTransposed: tB))
         let product = MatrixProduct(left, right)
         let (leftPlaces, rightPlaces) = (left.places(in: batch), right.places(in: batch))
@@ -103,7 +103,7 @@ extension Tensor {
         guard bias.shape == [weight.shape[0]] else {
             throw shapeError("linear", weight.shape, bias.shape, "the bias must have shape [\(weight.shape[0])]")
         }
-        try MatrixProduct.load()
+        try MatrixProduct.load(for: dtype)
         let x = try asMatrix()
         let (left, right) = (ProductOperand(x, isTransposed: false), ProductOperand(weight, isTransposed: true))
         let product = MatrixProduct(left, right)

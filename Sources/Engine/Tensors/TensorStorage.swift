@@ -2,10 +2,13 @@ internal import CKernels
 
 /// The bytes of tensors: 64-byte aligned, from the engine's pool, given back when the last tensor lets go.
 ///
-/// `@unchecked Sendable`: bytes are written only before the storage is shared, or by the one holder of a unique reference.
+/// `@unchecked Sendable`: bytes are written only before the storage is shared, or by the one holder of a unique reference;
+/// `packed` is read and written under its own lock.
 final class TensorStorage: @unchecked Sendable {
     let pointer: UnsafeMutableRawPointer
     let byteCount: Int
+    /// Copies of these bytes in other orders, while the bytes stay as they are; see `PackedWeights`.
+    var packed: PackedWeights?
 
     /// Uninitialised bytes.
     init(byteCount: Int) {

@@ -102,7 +102,8 @@ import Testing
         let heads = try numbers([2, 6, 3, 4]) * 0.01
         let (q, k) = (try heads.transposed(1, 2), try heads.transposed(1, 2).transposed())
         let scores = try q.contiguous().matmul(k.contiguous())
-        #expect(try q.matmul(k).floats() == scores.floats())
+        // Another order of the sums may round in another way.
+        for (view, whole) in zip(try q.matmul(k).floats(), scores.floats()) { #expect(abs(view - whole) <= 1e-5) }
         #expect(try q.matmul(k.slice(axis: 0, 0..<1)).shape == [2, 3, 6, 6])
     }
 

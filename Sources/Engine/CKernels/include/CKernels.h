@@ -155,6 +155,24 @@ void ck_channel_products(int dtype, size_t batch, size_t channels, size_t plane,
 void ck_channel_combine(int dtype, size_t batch, size_t channels, size_t plane, size_t first, size_t last, const void *g,
                         const void *x, const void *a, const void *b, const void *d, void *out);
 
+// MARK: Channels last: x is [rows, channels], a row a pixel of pictures [N, H, W, C] or the features of an example
+
+/// Mean of each channel and Σ (x - mean)², in double.
+void ck_row_statistics(int dtype, size_t rows, size_t channels, const void *x, double *mean, double *squares);
+/// y = x · scale[c] + shift[c] (+ other, unless it is NULL), with `cuts` then cut to 0 ... limit (a ReLU, or ReLU6).
+void ck_row_affine(int dtype, size_t rows, size_t channels, const void *x, const void *scale, const void *shift,
+                   const void *other, int cuts, double limit, void *y);
+/// sums[c] = Σ g, products[c] = Σ g · (x - mean[c]), in double. With `cuts`, g counts only where the output was inside
+/// 0 ..< limit: the output y, if it is not NULL, and then `masked` gets the g that counted; else x · scale + shift.
+void ck_row_products(int dtype, size_t rows, size_t channels, const void *g, const void *x, const void *mean, int cuts,
+                     const void *scale, const void *shift, const void *y, double limit, void *masked, double *sums,
+                     double *products);
+/// out = g · a[c] + x · b[c] + d[c], where with `cuts` g counts only where x · scale + shift is inside 0 ..< limit.
+void ck_row_combine(int dtype, size_t rows, size_t channels, const void *g, const void *x, const void *a, const void *b,
+                    const void *d, int cuts, const void *scale, const void *shift, double limit, void *out);
+/// sums[c] = Σ x, in double.
+void ck_row_sums(int dtype, size_t rows, size_t channels, const void *x, double *sums);
+
 // MARK: Convolution and pooling of one image
 
 typedef struct {
@@ -172,6 +190,14 @@ void ck_max_pool(int dtype, const ck_window *window, const void *image, void *ou
 void ck_avg_pool(int dtype, const ck_window *window, int countPadding, const void *image, void *out);
 /// image = the adjoint of `ck_avg_pool` of g.
 void ck_avg_pool_gradient(int dtype, const ck_window *window, int countPadding, const void *g, void *image);
+
+/// The same of an image [height, width, channels].
+void ck_max_pool_last(int dtype, const ck_window *window, const void *image, void *out, int32_t *index);
+/// image = g added at the places that `index` names; and out = what `image` holds there.
+void ck_max_pool_last_gradient(int dtype, const ck_window *window, const void *g, const int32_t *index, void *image);
+void ck_max_pool_last_picked(int dtype, const ck_window *window, const void *image, const int32_t *index, void *out);
+void ck_avg_pool_last(int dtype, const ck_window *window, int countPadding, const void *image, void *out);
+void ck_avg_pool_last_gradient(int dtype, const ck_window *window, int countPadding, const void *g, void *image);
 
 // MARK: Optimizer steps, in place
 
