@@ -1,5 +1,4 @@
 internal import Basics
-internal import Foundation
 public import Tensors
 
 /// Changes parameters by their gradients.
@@ -13,7 +12,7 @@ public protocol Optimizer: AnyObject {
     func state() -> [String: Tensor]
     /// Continues from what `state` gave.
     ///
-    /// - Throws: if an entry is missing or of another shape.
+    /// - Throws: one error that lists every entry that is missing, too many or of another shape; nothing is changed then.
     func load(_ state: [String: Tensor]) throws
 }
 
@@ -22,193 +21,168 @@ extension Optimizer {
     public func clearGradients() { for parameter in parameters { parameter.gradient = nil } }
 }
 
-/// The L2 norm of all gradients together; scales them down to `norm` if it is larger (torch.nn.utils.clip_grad_norm_).
-@discardableResult
-public func clipGradients(of parameters: [Parameter], toNorm norm: Double) throws -> Double {
-    precondition(norm > 0, "gradients cannot be clipped to norm \(norm)")
-    let total = try parameters.reduce(0.0) { try $0 + ($1.gradient?.sumOfSquares() ?? 0) }.squareRoot()
-    let factor = norm / (total + 1e-6)
-    if factor < 1 {
-        for parameter in parameters { parameter.gradient = try parameter.gradient?.scaled(by: factor) }
-    }
-    return total
+/// An optimizer whose momentum (Adam's first beta) can follow a schedule.
+public protocol MomentumOptimizer: Optimizer {
+    /// 0 for an optimizer that was made without.
+    var momentum: Double { get set }
 }
 
-/// Stochastic gradient descent, equal to torch.optim.SGD.
-public final class SGD: Optimizer {
-    public var learningRate: Double
-    public let parameters: [Parameter]
-    public let momentum: Double
-    public let dampening: Double
-    public let isNesterov: Bool
-    public let weightDecay: Double
-    private var velocities: [Tensor?]
+/// What an optimizer is made of: a parameter, or a group of them with a rate and a decay of their own.
+public protocol Optimizable {
+    var parameterGroup: ParameterGroup { get }
+}
 
-    /// - Precondition: rates are not negative; Nesterov needs momentum and no dampening.
-    public init(
-        _ parameters: [Parameter], learningRate: Double, momentum: Double = 0, dampening: Double = 0,
-        isNesterov: Bool = false, weightDecay: Double = 0
-    ) {
-        precondition(
-            learningRate >= 0 && momentum >= 0 && weightDecay >= 0,
-            "learning rate \(learningRate), momentum \(momentum) and decay \(weightDecay) must not be negative")
-        precondition(!isNesterov || momentum > 0 && dampening == 0, "Nesterov needs momentum and no dampening")
+/// Parameters that share a rate and a decay.
+public struct ParameterGroup: Optimizable {
+    public var parameters: [Parameter]
+    /// The group's rate is the optimizer's times this.
+    public var rateFactor: Double
+    /// nil means the optimizer's own.
+    public var weightDecay: Double?
+
+    public init(_ parameters: [Parameter], rateFactor: Double = 1, weightDecay: Double? = nil) {
         self.parameters = parameters
-        self.learningRate = learningRate
-        self.momentum = momentum
-        self.dampening = dampening
-        self.isNesterov = isNesterov
+        self.rateFactor = rateFactor
         self.weightDecay = weightDecay
-        velocities = parameters.map { _ in nil }
     }
 
+    public var parameterGroup: ParameterGroup { self }
+}
+
+extension Parameter: Optimizable {
+    public var parameterGroup: ParameterGroup { ParameterGroup([self]) }
+}
+
+/// What all optimizers share: groups of parameters, the tensors kept beside each parameter, and one pass over all of them.
+public class GroupedOptimizer: Optimizer {
+    public var learningRate: Double
+    /// An L2 penalty in the gradient, unless the optimizer says otherwise.
+    public let weightDecay: Double
+    public let parameters: [Parameter]
+    private let groups: [ParameterGroup]
+    /// The group of each parameter.
+    private let groupIndices: [Int]
+    /// What is kept for each parameter: its tensors and how many steps it has made.
+    private var memories: [Memory]
+
+    private struct Memory {
+        var tensors: [Tensor]?
+        var steps = 0
+    }
+
+    /// - Precondition: numbers are not negative, and no parameter is given twice.
+    init(_ parts: [some Optimizable], learningRate: Double, weightDecay: Double) {
+        precondition(
+            learningRate >= 0 && weightDecay >= 0,
+            "learning rate \(learningRate) and decay \(weightDecay) must not be negative")
+        groups = parts.map(\.parameterGroup)
+        parameters = groups.flatMap(\.parameters)
+        precondition(
+            Set(parameters.map(ObjectIdentifier.init)).count == parameters.count,
+            "a parameter is given to the optimizer twice")
+        precondition(
+            groups.allSatisfy { $0.rateFactor >= 0 && $0.weightDecay ?? 0 >= 0 },
+            "rate factors and decays of groups must not be negative")
+        groupIndices = groups.enumerated().flatMap { index, group in group.parameters.map { _ in index } }
+        memories = parameters.map { _ in Memory() }
+        self.learningRate = learningRate
+        self.weightDecay = weightDecay
+    }
+
+    /// Names of the tensors kept for each parameter.
+    var stateNames: [String] { [] }
+
+    /// The tensors kept for a parameter before its first step.
+    func freshState(like gradient: Tensor) -> [Tensor] {
+        stateNames.map { _ in .zeros(gradient.shape, dtype: gradient.dtype) }
+    }
+
+    /// The numbers of a parameter's step number `step`, counted from 1.
+    func settings(learningRate: Double, weightDecay: Double, step: Int) -> OptimizerStep {
+        preconditionFailure("\(type(of: self)) does not say what its step is")
+    }
+
+    /// Changes values and states as told; what some optimizer does besides.
+    func apply(_ updates: inout [ParameterUpdate]) throws { ParameterUpdate.apply(&updates) }
+
     public func step() throws {
-        for (index, parameter) in parameters.enumerated() {
-            guard !parameter.isFrozen, let gradient = parameter.gradient else { continue }
-            try requireAlike(parameter, gradient)
-            var step = SGDStep(learningRate: learningRate)
-            step.weightDecay = weightDecay
-            step.momentum = momentum
-            step.dampening = dampening
-            step.isNesterov = isNesterov
-            step.isFirst = velocities[index] == nil
-            var velocity: Tensor?
-            if momentum > 0 {
-                velocity = velocities[index] ?? .zeros(gradient.shape, dtype: gradient.dtype)
-                velocities[index] = nil
-            }
-            parameter.update { $0.stepSGD(step, gradient: gradient, velocity: &velocity) }
-            velocities[index] = velocity
+        let chosen = parameters.indices.filter { !parameters[$0].isFrozen && parameters[$0].gradient != nil }
+        for index in chosen { try requireAlike(parameters[index]) }
+        var updates: [ParameterUpdate] = []
+        updates.reserveCapacity(chosen.count)
+        for index in chosen {
+            guard let gradient = parameters[index].gradient else { continue }
+            let group = groups[groupIndices[index]]
+            memories[index].steps += 1
+            let tensors = memories[index].tensors ?? freshState(like: gradient)
+            // Who is written to must have one holder, or writing would copy it.
+            memories[index].tensors = nil
+            let settings = settings(
+                learningRate: learningRate * group.rateFactor, weightDecay: group.weightDecay ?? weightDecay,
+                step: memories[index].steps)
+            updates.append(
+                ParameterUpdate(
+                    value: parameters[index].takeValue(), gradient: gradient, states: tensors, step: settings))
+        }
+        let outcome = Result { try apply(&updates) }
+        for (index, update) in zip(chosen, updates) {
+            parameters[index].putValue(update.value)
+            memories[index].tensors = update.states
+        }
+        try outcome.get()
+    }
+
+    private func requireAlike(_ parameter: Parameter) throws {
+        guard let gradient = parameter.gradient else { return }
+        guard gradient.shape == parameter.value.shape, gradient.dtype == parameter.value.dtype else {
+            throw ModuleError.misshapen("gradient", expected: parameter.value, found: gradient)
+        }
+        guard gradient.dtype == .f32 || gradient.dtype == .f64 else {
+            throw MLOpsError(
+                .failed, "an optimizer changes parameters of f32 or f64, not of \(gradient.dtype)",
+                hint: "keep the parameters in f32 and cast them where they are used")
         }
     }
 
+    /// `NAME.INDEX` for each tensor and `steps.INDEX`, of the parameters that have made a step.
     public func state() -> [String: Tensor] {
         var result: [String: Tensor] = [:]
-        for (index, velocity) in velocities.enumerated() { result["velocity.\(index)"] = velocity }
+        for (index, memory) in memories.enumerated() where memory.steps > 0 {
+            for (name, tensor) in zip(stateNames, memory.tensors ?? []) { result["\(name).\(index)"] = tensor }
+            result["steps.\(index)"] = Tensor([Int64(memory.steps)], shape: [])
+        }
         return result
     }
 
     public func load(_ state: [String: Tensor]) throws {
-        velocities = try parameters.enumerated().map { try entry("velocity.\($0)", of: state, like: $1.value) }
-    }
-}
-
-/// Adam (Kingma & Ba, 2015), equal to torch.optim.Adam; the decay is an L2 penalty in the gradient.
-public final class Adam: Optimizer {
-    public var learningRate: Double {
-        get { core.learningRate }
-        set { core.learningRate = newValue }
-    }
-    public var parameters: [Parameter] { core.parameters }
-    private let core: AdamCore
-
-    public init(
-        _ parameters: [Parameter], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 0
-    ) {
-        core = AdamCore(parameters, learningRate, betas, epsilon, weightDecay, isDecoupled: false)
-    }
-
-    public func step() throws { try core.step() }
-    public func state() -> [String: Tensor] { core.state() }
-    public func load(_ state: [String: Tensor]) throws { try core.load(state) }
-}
-
-/// Adam with decoupled decay (Loshchilov & Hutter, 2019), equal to torch.optim.AdamW.
-public final class AdamW: Optimizer {
-    public var learningRate: Double {
-        get { core.learningRate }
-        set { core.learningRate = newValue }
-    }
-    public var parameters: [Parameter] { core.parameters }
-    private let core: AdamCore
-
-    public init(
-        _ parameters: [Parameter], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
-        epsilon: Double = 1e-8, weightDecay: Double = 1e-2
-    ) {
-        core = AdamCore(parameters, learningRate, betas, epsilon, weightDecay, isDecoupled: true)
-    }
-
-    public func step() throws { try core.step() }
-    public func state() -> [String: Tensor] { core.state() }
-    public func load(_ state: [String: Tensor]) throws { try core.load(state) }
-}
-
-/// What Adam and AdamW share.
-private final class AdamCore {
-    var learningRate: Double
-    let parameters: [Parameter]
-    private let template: AdamStep
-    private var moments: [(first: Tensor, second: Tensor, steps: Int)?]
-
-    init(
-        _ parameters: [Parameter], _ learningRate: Double, _ betas: (Double, Double), _ epsilon: Double,
-        _ weightDecay: Double, isDecoupled: Bool
-    ) {
-        precondition(
-            learningRate >= 0 && weightDecay >= 0 && epsilon >= 0 && (0..<1).contains(betas.0)
-                && (0..<1).contains(betas.1),
-            "learning rate \(learningRate), decay \(weightDecay), epsilon \(epsilon), betas \(betas) do not fit Adam")
-        self.parameters = parameters
-        self.learningRate = learningRate
-        var template = AdamStep(learningRate: learningRate, step: 0)
-        template.weightDecay = weightDecay
-        template.beta1 = betas.0
-        template.beta2 = betas.1
-        template.epsilon = epsilon
-        template.isDecoupled = isDecoupled
-        self.template = template
-        moments = parameters.map { _ in nil }
-    }
-
-    func step() throws {
+        var rest = state
+        var faults: [String] = []
+        var loaded = parameters.map { _ in Memory() }
         for (index, parameter) in parameters.enumerated() {
-            guard !parameter.isFrozen, let gradient = parameter.gradient else { continue }
-            try requireAlike(parameter, gradient)
-            let zeros = { Tensor.zeros(gradient.shape, dtype: gradient.dtype) }
-            var (first, second, steps) = moments[index] ?? (zeros(), zeros(), 0)
-            moments[index] = nil
-            steps += 1
-            var step = template
-            step.learningRate = learningRate
-            step.step = steps
-            parameter.update { $0.stepAdam(step, gradient: gradient, first: &first, second: &second) }
-            moments[index] = (first, second, steps)
+            guard let steps = rest.removeValue(forKey: "steps.\(index)") else { continue }
+            loaded[index].steps = (try? steps.item()).map { Int($0) } ?? 0
+            loaded[index].tensors = stateNames.compactMap { name in
+                let key = "\(name).\(index)"
+                guard let tensor = rest.removeValue(forKey: key) else {
+                    faults.append("missing `\(key)` \(parameter.value.shape)")
+                    return nil
+                }
+                let value = parameter.value
+                if tensor.shape != value.shape || tensor.dtype != value.dtype {
+                    faults.append(
+                        "`\(key)` is \(tensor.dtype) \(tensor.shape), expected \(value.dtype) \(value.shape)")
+                }
+                return tensor.detached
+            }
         }
-    }
-
-    func state() -> [String: Tensor] {
-        var result: [String: Tensor] = [:]
-        for case (let index, let moment?) in moments.enumerated() {
-            result["first.\(index)"] = moment.first
-            result["second.\(index)"] = moment.second
-            result["steps.\(index)"] = Tensor([Int64(moment.steps)], shape: [])
+        faults += rest.keys.sorted().map { "extra `\($0)` \(state[$0]?.shape ?? [])" }
+        guard faults.isEmpty else {
+            throw MLOpsError(
+                .failed,
+                "the state does not fit \(type(of: self)) of \(Format.count(parameters.count, "parameter")), "
+                    + "\(Format.count(faults.count, "fault")): " + faults.joined(separator: "; "),
+                hint: "make the optimizer as it was when the state was saved")
         }
-        return result
+        memories = loaded
     }
-
-    func load(_ state: [String: Tensor]) throws {
-        moments = try parameters.enumerated().map { index, parameter in
-            guard let first = try entry("first.\(index)", of: state, like: parameter.value),
-                let second = try entry("second.\(index)", of: state, like: parameter.value),
-                let steps = state["steps.\(index)"]
-            else { return nil }
-            return (first, second, Int(try steps.item()))
-        }
-    }
-}
-
-private func requireAlike(_ parameter: Parameter, _ gradient: Tensor) throws {
-    guard gradient.shape == parameter.value.shape, gradient.dtype == parameter.value.dtype else {
-        throw ModuleError.misshapen("gradient", expected: parameter.value, found: gradient)
-    }
-}
-
-private func entry(_ name: String, of state: [String: Tensor], like value: Tensor) throws -> Tensor? {
-    guard let tensor = state[name] else { return nil }
-    guard tensor.shape == value.shape, tensor.dtype == value.dtype else {
-        throw ModuleError.misshapen(name, expected: value, found: tensor)
-    }
-    return tensor
 }

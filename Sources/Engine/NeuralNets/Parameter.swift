@@ -30,12 +30,20 @@ public final class Parameter {
 
     /// Changes the value in place.
     package func update(_ body: (inout Tensor) throws -> Void) rethrows {
-        var changed = value.detached
-        // The storage must have one holder, or writing would copy it.
-        value = Parameter.nothing
-        defer { refresh(changed) }
+        var changed = takeValue()
+        defer { putValue(changed) }
         try body(&changed)
     }
+
+    /// The value as a constant that nobody else holds, to be changed in place and given back by `putValue`.
+    func takeValue() -> Tensor {
+        let taken = value.detached
+        value = Parameter.nothing
+        return taken
+    }
+
+    /// Sets the value, which is of the shape and dtype of what `takeValue` gave.
+    func putValue(_ changed: Tensor) { refresh(changed) }
 
     private static let nothing = Tensor.zeros([])
 

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "activations.h"
+#include "optimizers.h"
 #include "quantized.h"
 
 /// Kernels of the tensor engine. Arrays are contiguous and row-major; none of them overlap unless a line says so. Each
@@ -198,21 +200,5 @@ void ck_max_pool_last_gradient(int dtype, const ck_window *window, const void *g
 void ck_max_pool_last_picked(int dtype, const ck_window *window, const void *image, const int32_t *index, void *out);
 void ck_avg_pool_last(int dtype, const ck_window *window, int countPadding, const void *image, void *out);
 void ck_avg_pool_last_gradient(int dtype, const ck_window *window, int countPadding, const void *g, void *image);
-
-// MARK: Optimizer steps, in place
-
-typedef struct {
-    double learningRate, weightDecay, momentum, dampening;
-    int isNesterov, isFirst;
-} ck_sgd;
-/// `velocity` may be NULL without momentum.
-void ck_sgd_step(int dtype, const ck_sgd *settings, size_t n, const void *gradient, void *velocity, void *value);
-typedef struct {
-    double learningRate, weightDecay, beta1, beta2, epsilon;
-    int isDecoupled;
-    int64_t step;  // from 1
-} ck_adam;
-void ck_adam_step(int dtype, const ck_adam *settings, size_t n, const void *gradient, void *first, void *second,
-                  void *value);
 
 #endif
