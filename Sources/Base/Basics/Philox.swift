@@ -1,6 +1,6 @@
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): random numbers as a function of key
 /// and counter, so that a result depends on the seed alone and not on who draws first or on how many threads.
-public struct Philox: RandomNumberGenerator, Sendable, Hashable {
+public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
     private var key: SIMD2<UInt32>
     private var counter: SIMD4<UInt32>
     private var block = SIMD4<UInt32>()

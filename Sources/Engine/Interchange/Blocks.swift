@@ -32,20 +32,6 @@ package final class ConcatenatedBlock: Module {
     package override func forward(_ x: Tensor) throws -> Tensor { try .concatenated([x, branch(x)], axis: 1) }
 }
 
-/// The mean of each channel: `[N, C, H, W]` to `[N, C]`.
-package final class GlobalAvgPool2d: Module {
-    package override init() {}
-
-    package override func forward(_ x: Tensor) throws -> Tensor { try LayerSpec.globalAverage(x) }
-}
-
-/// min(max(x, 0), 6).
-package final class ReLU6: Module {
-    package override init() {}
-
-    package override func forward(_ x: Tensor) throws -> Tensor { try LayerSpec.relu6(x) }
-}
-
 extension LayerSpec {
     /// The mean of each channel of pictures `[N, C, H, W]`: `[N, C]`.
     package static func globalAverage(_ x: Tensor) throws -> Tensor {

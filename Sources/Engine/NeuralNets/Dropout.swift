@@ -13,7 +13,10 @@ public final class Dropout: Module {
         generator = Philox(seed: seed, stream: "dropout")
     }
 
-    public override func seedOwnRandomness(_ generator: Philox) { self.generator = generator }
+    public override var ownGenerator: Philox? {
+        get { generator }
+        set { if let newValue { generator = newValue } }
+    }
 
     public override func forward(_ x: Tensor) throws -> Tensor {
         isTraining ? try x.dropout(probability, using: &generator) : x

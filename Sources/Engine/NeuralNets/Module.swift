@@ -27,8 +27,11 @@ open class Module {
     /// The function of the module; call the module itself, not this.
     open func forward(_ x: Tensor) throws -> Tensor { x }
 
-    /// Reseeds what is random in this module alone, such as a dropout's mask.
-    open func seedOwnRandomness(_ generator: Philox) {}
+    /// The generator of what is random in this module alone, such as a dropout's mask; nil if nothing is.
+    open var ownGenerator: Philox? {
+        get { nil }
+        set {}
+    }
 
     /// Applies the module.
     ///
@@ -84,7 +87,21 @@ open class Module {
 
     /// Reseeds what is random in this and all modules below, each with a stream named by its path.
     public func seedRandomness(_ seed: UInt64) {
-        for (path, module) in modules() { module.seedOwnRandomness(Philox(seed: seed, stream: path)) }
+        for (path, module) in modules() where module.ownGenerator != nil {
+            module.ownGenerator = Philox(seed: seed, stream: path)
+        }
+    }
+
+    /// The generators of all modules in which something is random, by path.
+    public func generators() -> [String: Philox] {
+        modules().reduce(into: [:]) { result, entry in
+            if let generator = entry.module.ownGenerator { result[entry.path] = generator }
+        }
+    }
+
+    /// Sets generators to what `generators` gave; modules that are not named keep theirs.
+    public func setGenerators(_ generators: [String: Philox]) {
+        for (path, module) in modules() { if let generator = generators[path] { module.ownGenerator = generator } }
     }
 
     /// `body` with the network in inference mode and without gradients; the mode is restored.

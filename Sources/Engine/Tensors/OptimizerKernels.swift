@@ -104,6 +104,7 @@ package struct ParameterUpdate {
         targets.reserveCapacity(updates.count)
         for index in updates.indices {
             let step = updates[index].step
+            updates[index].gradient = updates[index].gradient.contiguous()
             func state(_ number: Int) -> UnsafeMutableRawPointer? {
                 number < updates[index].states.count ? updates[index].states[number].uniquePointer() : nil
             }
@@ -123,12 +124,13 @@ package struct ParameterUpdate {
 extension Tensor {
     /// The bytes for writing, which nobody shares: copied first if need be. Valid until the tensor changes or goes.
     fileprivate mutating func uniquePointer() -> UnsafeMutableRawPointer {
-        withUnsafeMutableBytes { _ in }
-        return storage.pointer
+        withUnsafeMutableBytes { $0.baseAddress } ?? storage.pointer
     }
 
-    /// Σ x² of the elements in `range`.
+    /// Σ x² of the elements in `range`, in the order of memory.
+    ///
+    /// - Precondition: the tensor is dense.
     func sumOfSquares(_ range: Range<Int>) -> Double {
-        ck_sum_of_squares(dtype.code, range.count, pointer + range.lowerBound * dtype.size)
+        ck_sum_of_squares(dtype.code, range.count, base + range.lowerBound * dtype.size)
     }
 }

@@ -42,6 +42,7 @@ struct TensorBundle {
 extension Tensor {
     /// Σ x² of each of `tensors` in double precision, in one parallel region; the same whatever the number of threads.
     package static func sumsOfSquares(_ tensors: [Tensor]) -> [Double] {
+        let tensors = tensors.map { $0.dense() }
         let bundle = TensorBundle(counts: tensors.map(\.count))
         let partial = [Double](unsafeUninitializedCapacity: bundle.pieces.count) { sums, count in
             bundle.forEachPiece { number, piece in

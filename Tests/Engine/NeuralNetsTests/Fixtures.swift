@@ -43,4 +43,14 @@ enum Fixtures {
             return difference.isNaN ? .infinity : max(worst, difference)
         }
     }
+
+    /// The largest difference of two tensors, relative to the largest value expected.
+    static func relativeDifference(_ found: Tensor, _ expected: Tensor) -> Double {
+        guard found.shape == expected.shape else { return .infinity }
+        let scale = expected.doubles().reduce(1e-3) { max($0, abs($1)) }
+        return zip(found.doubles(), expected.doubles()).reduce(0) { worst, pair in
+            let difference = abs(pair.0 - pair.1) / scale
+            return difference.isNaN ? .infinity : max(worst, difference)
+        }
+    }
 }
