@@ -52,8 +52,9 @@ extension LayerSpec {
         case .dropout(let probability): return Dropout(probability)
         case .residual(let branch, let shortcut):
             let branch = LayerSpec.makeModules(branch, initializer, using: &generator)
-            return ResidualBlock(
-                branch: branch, shortcut: LayerSpec.makeModules(shortcut, initializer, using: &generator))
+            return Residual(
+                branch,
+                shortcut: shortcut.isEmpty ? nil : LayerSpec.makeModules(shortcut, initializer, using: &generator))
         case .concatenated(let branch):
             return ConcatenatedBlock(branch: LayerSpec.makeModules(branch, initializer, using: &generator))
         }

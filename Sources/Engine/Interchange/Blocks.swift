@@ -2,23 +2,6 @@ internal import Basics
 package import NeuralNets
 package import Tensors
 
-/// The sum of what `branch` and `shortcut` make of the input; a shortcut without layers is the input itself.
-///
-/// He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015.
-package final class ResidualBlock: Module {
-    package let branch: Sequential
-    package let shortcut: Sequential
-
-    package init(branch: Sequential, shortcut: Sequential) {
-        self.branch = branch
-        self.shortcut = shortcut
-    }
-
-    package override var children: [(name: String, module: Module)] { [("branch", branch), ("shortcut", shortcut)] }
-
-    package override func forward(_ x: Tensor) throws -> Tensor { try branch(x) + shortcut(x) }
-}
-
 /// The input's channels, then those that `branch` makes of it.
 ///
 /// Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks, 2017.

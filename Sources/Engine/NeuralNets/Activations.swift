@@ -4,6 +4,7 @@ public import Tensors
 public final class ReLU: Module {
     public override init() {}
     public override func forward(_ x: Tensor) throws -> Tensor { try x.relu() }
+    override var fusedActivation: FusedActivation? { .relu }
 }
 
 /// x if positive, else `slope`·x.
@@ -36,6 +37,7 @@ public final class GELU: Module {
 public final class ReLU6: Module {
     public override init() {}
     public override func forward(_ x: Tensor) throws -> Tensor { try x.relu6() }
+    override var fusedActivation: FusedActivation? { .relu6 }
 }
 
 /// x if positive, else `scale`·(eˣ - 1).

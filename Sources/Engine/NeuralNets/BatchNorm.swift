@@ -34,7 +34,11 @@ public class BatchNorm: Module {
         [("running_mean", runningMean), ("running_var", runningVariance), ("num_batches_tracked", batchesSeen)]
     }
 
-    public override func forward(_ x: Tensor) throws -> Tensor {
+    public override func forward(_ x: Tensor) throws -> Tensor { try forward(x, adding: nil, activation: .none) }
+
+    override var canFuse: Bool { true }
+
+    override func forward(_ x: Tensor, adding residual: Tensor?, activation: FusedActivation) throws -> Tensor {
         guard ranks.contains(x.rank) else {
             throw MLOpsError(
                 .failed,
@@ -44,9 +48,10 @@ public class BatchNorm: Module {
         guard isTraining else {
             return try x.batchNorm(
                 weight: weight.value, bias: bias.value, mean: runningMean.value, variance: runningVariance.value,
-                epsilon: epsilon)
+                epsilon: epsilon, adding: residual, activation: activation)
         }
-        let result = try x.batchNorm(weight: weight.value, bias: bias.value, epsilon: epsilon)
+        let result = try x.batchNorm(
+            weight: weight.value, bias: bias.value, epsilon: epsilon, adding: residual, activation: activation)
         try withoutGradients {
             let size = Double(x.count / x.shape[1])
             runningMean.value = try runningMean.value * (1 - momentum) + result.mean * momentum

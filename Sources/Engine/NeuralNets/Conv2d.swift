@@ -42,7 +42,13 @@ public final class Conv2d: Module {
         [("weight", weight)] + (bias.map { [("bias", $0)] } ?? [])
     }
 
-    public override func forward(_ x: Tensor) throws -> Tensor {
-        try x.conv2d(weight: weight.value, bias: bias?.value, window: window, groups: groups)
+    public override func forward(_ x: Tensor) throws -> Tensor { try forward(x, adding: nil, activation: .none) }
+
+    override var canFuse: Bool { true }
+
+    override func forward(_ x: Tensor, adding residual: Tensor?, activation: FusedActivation) throws -> Tensor {
+        try x.conv2d(
+            weight: weight.value, bias: bias?.value, window: window, groups: groups, adding: residual,
+            activation: activation)
     }
 }

@@ -27,6 +27,16 @@ open class Module {
     /// The function of the module; call the module itself, not this.
     open func forward(_ x: Tensor) throws -> Tensor { x }
 
+    /// The activation that this module is, if operations before it can apply it in their own pass.
+    var fusedActivation: FusedActivation? { nil }
+    /// Whether `forward(_:adding:activation:)` takes fewer passes over memory than its parts.
+    var canFuse: Bool { false }
+
+    /// activation(output + residual).
+    func forward(_ x: Tensor, adding residual: Tensor?, activation: FusedActivation) throws -> Tensor {
+        try forward(x).finished(adding: residual, activation)
+    }
+
     /// The generator of what is random in this module alone, such as a dropout's mask; nil if nothing is.
     open var ownGenerator: Philox? {
         get { nil }
@@ -36,10 +46,13 @@ open class Module {
     /// Applies the module.
     ///
     /// - Throws: what an operation throws, with the layer's path and kind put before it.
-    public final func callAsFunction(_ x: Tensor) throws -> Tensor {
+    public final func callAsFunction(_ x: Tensor) throws -> Tensor { try applied { try forward(x) } }
+
+    /// What `body` makes of this module, told to the observer; errors name the place.
+    final func applied(_ body: () throws -> Tensor) throws -> Tensor {
         let output: Tensor
         do {
-            output = try forward(x)
+            output = try body()
         } catch  where !path.isEmpty {
             throw ModuleError.at(path, kind, error)
         }

@@ -45,12 +45,12 @@ final class ConvolutionPlan: @unchecked Sendable {
 
 extension Tensor {
     /// activation(this + residual), operation by operation.
-    func finished(adding residual: Tensor?, _ activation: FusedActivation) throws -> Tensor {
+    package func finished(adding residual: Tensor?, _ activation: FusedActivation) throws -> Tensor {
         let sum = try residual.map { try self + $0 } ?? self
         switch activation {
         case .none: return sum
         case .relu: return try sum.relu()
-        case .relu6: return try sum.relu().minimum(Tensor(6, dtype: dtype))
+        case .relu6: return try sum.relu6()
         }
     }
 

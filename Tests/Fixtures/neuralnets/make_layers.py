@@ -25,12 +25,12 @@ def write(name, content):
 
 
 class Residual(nn.Module):
-    def __init__(self, body, shortcut):
+    def __init__(self, branch, shortcut):
         super().__init__()
-        self.body, self.shortcut = body, shortcut
+        self.branch, self.shortcut = branch, shortcut
 
     def forward(self, x):
-        return torch.relu(self.body(x) + self.shortcut(x))
+        return torch.relu(self.branch(x) + self.shortcut(x))
 
 
 class DenseBlock(nn.ModuleList):
