@@ -74,6 +74,8 @@ let package = Package(
         .cModule("COpenBLAS", in: "Base"),
         /// The convolutions and products of oneDNN, loaded when the first of them is asked for.
         .cModule("COneDNN", in: "Base"),
+        /// PNG and JPEG files as rows of bytes; libpng and libjpeg are loaded when the first of each is read.
+        .cModule("CPictures", in: "Base"),
         /// Headers of zlib, for the `.gz` files that data sets come in.
         .cModule("CZlib", in: "Base", links: "z"),
         /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
@@ -114,10 +116,12 @@ let package = Package(
         .module("Tensors", in: "Engine", uses: ["Basics", "CKernels", "COneDNN", "COpenBLAS"]),
         /// Layers, losses, optimizers, schedules, training loop.
         .module("NeuralNets", in: "Engine", uses: ["Basics", "Tensors"]),
-        /// Readers, loaders, encodings, splits.
-        .module("Datasets", in: "Engine", uses: ["Basics", "CZlib", "Tensors"]),
-        /// Model files: safetensors.
-        .module("Interchange", in: "Engine", uses: ["Basics", "Tensors", "NeuralNets"]),
+        /// Files of arrays: safetensors, NPY, NPZ, IDX, and the gzip streams under them.
+        .module("TensorFiles", in: "Engine", uses: ["Basics", "CZlib", "Tensors"]),
+        /// Tables and pictures, encodings, splits, loaders, augmentation.
+        .module("Datasets", in: "Engine", uses: ["Basics", "CPictures", "Tensors", "TensorFiles"]),
+        /// Model files.
+        .module("Interchange", in: "Engine", uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets"]),
         /// Calibration and int8 kernels.
         .module("Quantization", in: "Engine", uses: ["Basics", "CKernels", "Tensors", "NeuralNets", "Interchange"]),
         /// Recipes: architecture, data, schedule, and the result to reach.
@@ -175,12 +179,14 @@ let package = Package(
         .tests(of: "Pipelines", in: "Pipeline"),
         .tests(of: "Tensors", in: "Engine"),
         .tests(of: "NeuralNets", in: "Engine", uses: ["Tensors"]),
-        .tests(of: "Datasets", in: "Engine", uses: ["Tensors"]),
-        .tests(of: "Interchange", in: "Engine", uses: ["Tensors", "NeuralNets"]),
+        .tests(of: "TensorFiles", in: "Engine", uses: ["Tensors"]),
+        .tests(of: "Datasets", in: "Engine", uses: ["Tensors", "TensorFiles"]),
+        .tests(of: "Interchange", in: "Engine", uses: ["Tensors", "TensorFiles", "NeuralNets"]),
         .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets", "Interchange"]),
         .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
         .tests(
-            of: "Inference", in: "Engine", uses: ["Tensors", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
+            of: "Inference", in: "Engine",
+            uses: ["Tensors", "TensorFiles", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
         .tests(of: "Workspaces", in: "App", uses: ["ArtifactRegistry", "ContentStorage", "Gates", "Remotes"]),
         .tests(of: "TerminalOutput", in: "CLI"),
         .testTarget(

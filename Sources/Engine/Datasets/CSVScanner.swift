@@ -1,4 +1,5 @@
 internal import Basics
+internal import TensorFiles
 
 /// Bytes to records: the state machine under `CSVReader`.
 struct CSVScanner {

@@ -1,4 +1,5 @@
 internal import Basics
+package import TensorFiles
 
 /// A dataset folder: its description and, on demand, its splits.
 package struct DatasetFolder: Sendable {
@@ -26,12 +27,12 @@ package struct DatasetFolder: Sendable {
     /// The pictures of a split, `[count, height, width]`, and their labels.
     ///
     /// - Throws: kind `.damaged` if the counts of pictures and labels differ.
-    package func images(_ split: String) throws -> (pixels: IDXArray, labels: [Int]) {
+    package func images(_ split: String) throws -> (pixels: RawArray, labels: [Int]) {
         let files = try files(of: split)
         let imagesPath = FileSystem.join(path, files.images ?? "")
         let labelsPath = FileSystem.join(path, files.labels ?? "")
-        let pixels = try IDXReader.read(imagesPath)
-        let labels = try IDXReader.read(labelsPath)
+        let pixels = try ArrayFile.read(imagesPath)
+        let labels = try ArrayFile.read(labelsPath)
         guard pixels.shape.count == 3, pixels.shape.allSatisfy({ $0 > 0 }) else {
             throw MLOpsError(
                 .usage, "`\(imagesPath)` has shape \(pixels.shape), expected [count, height, width]")
@@ -45,7 +46,7 @@ package struct DatasetFolder: Sendable {
                 "`\(imagesPath)` holds \(pixels.shape[0]) pictures, `\(labelsPath)` \(labels.shape[0]) labels",
                 hint: "fetch the two files again, of the same split")
         }
-        return (pixels, labels.values.map(Int.init))
+        return (pixels, try labels.integers(source: labelsPath).map { Int($0) })
     }
 
     private func files(of split: String) throws -> DatasetDescription.Split {
@@ -134,7 +135,7 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
             return (encoding, try encoding.examples(table, description: description, source: "train"))
         case .images:
             let (pixels, labels) = try dataset.images("train")
-            let normalisation = PixelNormalisation(fitting: pixels.values)
+            let normalisation = PixelNormalisation(fitting: pixels.bytes)
             let names = description.classes ?? (0...(labels.max() ?? 0)).map(String.init)
             let encoding = DatasetEncoding(
                 input: .images(shape: [1] + pixels.shape.dropFirst(), normalisation: normalisation), classes: names)
@@ -181,7 +182,7 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
             shape: [encoder.width], features: .floats(try encoder.encode(table)), labels: labels, groups: groups)
     }
 
-    private func examples(_ pixels: IDXArray, labels: [Int], source: String) throws -> ExampleSet {
+    private func examples(_ pixels: RawArray, labels: [Int], source: String) throws -> ExampleSet {
         guard case .images(let shape, let normalisation) = input else {
             preconditionFailure("pictures need an image encoding")
         }
@@ -195,7 +196,7 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
                 hint: "list all classes in `\(DatasetDescription.fileName)`")
         }
         return ExampleSet(
-            shape: shape, features: .pixels(pixels.values, normalisation: normalisation), labels: labels)
+            shape: shape, features: .pixels(pixels.bytes, normalisation: normalisation), labels: labels)
     }
 
     private static func classes(_ description: DatasetDescription, labels: [String]) throws -> [String] {

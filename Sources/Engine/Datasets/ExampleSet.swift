@@ -5,7 +5,8 @@ package struct ExampleSet: Sendable {
     package enum Features: Sendable {
         /// Row-major numbers.
         case floats([Float])
-        /// Pixels 0...255, each seen by the network as `(pixel / 255 − mean) / deviation`.
+        /// Pixels 0...255, `[channels, height, width]` each, which the network sees as `(pixel / 255 − mean) / deviation`: they
+        /// stay bytes in memory and become numbers while a batch is made.
         case pixels([UInt8], normalisation: PixelNormalisation)
     }
 
@@ -33,34 +34,41 @@ package struct ExampleSet: Sendable {
     package func floats(at indices: some RandomAccessCollection<Int>) -> [Float] {
         let size = exampleSize
         return [Float](unsafeUninitializedCapacity: indices.count * size) { output, count in
-            gather(indices, size: size, into: output)
+            gather(indices, into: output)
             count = indices.count * size
         }
     }
 
-    private func gather(
-        _ indices: some RandomAccessCollection<Int>, size: Int, into output: UnsafeMutableBufferPointer<Float>
-    ) {
+    /// Writes the features of the examples at `indices` to `output`, one after the other.
+    func gather(_ indices: some RandomAccessCollection<Int>, into output: UnsafeMutableBufferPointer<Float>) {
+        let size = exampleSize
         switch features {
         case .floats(let values):
             values.withUnsafeBufferPointer { values in
+                guard let input = values.baseAddress, let output = output.baseAddress else { return }
                 for (row, index) in indices.enumerated() {
-                    for k in 0..<size { output[row * size + k] = values[index * size + k] }
+                    (output + row * size).update(from: input + index * size, count: size)
                 }
             }
         case .pixels(let pixels, let normalisation):
-            let table = normalisation.table
+            let tables = PixelTables(normalisation, channels: shape.count == 3 ? shape[0] : 1)
             pixels.withUnsafeBufferPointer { pixels in
                 for (row, index) in indices.enumerated() {
-                    for k in 0..<size { output[row * size + k] = table[Int(pixels[index * size + k])] }
+                    tables.apply(pixels, at: index * size, size: size, to: output, at: row * size)
                 }
             }
         }
     }
 
-    /// The features of the examples at `indices`: `[count] + shape`, f32.
+    /// The features of the examples at `indices`: `[count] + shape`, f32. Each number is written once.
     package func batch(at indices: some RandomAccessCollection<Int>) -> Tensor {
-        Tensor(floats(at: indices), shape: [indices.count] + shape)
+        Tensor(shape: [indices.count] + shape, dtype: .f32) { target in
+            let count = indices.count * exampleSize
+            gather(
+                indices,
+                into: UnsafeMutableBufferPointer(
+                    start: target.bindMemory(to: Float.self, capacity: count), count: count))
+        }
     }
 
     /// The labels of the examples at `indices`: `[count]`, i64.
@@ -77,8 +85,11 @@ package struct ExampleSet: Sendable {
             case .pixels(let pixels, let normalisation):
                 .pixels(
                     [UInt8](unsafeUninitializedCapacity: indices.count * size) { output, count in
-                        for (row, index) in indices.enumerated() {
-                            for k in 0..<size { output[row * size + k] = pixels[index * size + k] }
+                        pixels.withUnsafeBufferPointer { pixels in
+                            guard let input = pixels.baseAddress, let output = output.baseAddress else { return }
+                            for (row, index) in indices.enumerated() {
+                                (output + row * size).update(from: input + index * size, count: size)
+                            }
                         }
                         count = indices.count * size
                     }, normalisation: normalisation)
@@ -87,32 +98,4 @@ package struct ExampleSet: Sendable {
             shape: shape, features: chosen, labels: indices.map { labels[$0] },
             groups: groups.mapValues { group in indices.map { group[$0] } })
     }
-}
-
-/// The mean and standard deviation of a training split's pixels on the scale 0...1.
-package struct PixelNormalisation: Codable, Hashable, Sendable {
-    package var mean: Double
-    package var deviation: Double
-
-    package init(mean: Double, deviation: Double) {
-        self.mean = mean
-        self.deviation = deviation
-    }
-
-    /// Fits to `pixels`; the deviation of a constant picture is 1.
-    package init(fitting pixels: [UInt8]) {
-        var histogram = [Int](repeating: 0, count: 256)
-        for pixel in pixels { histogram[Int(pixel)] += 1 }
-        let count = Double(max(pixels.count, 1))
-        let mean = histogram.enumerated().reduce(0.0) { $0 + Double($1.element) * Double($1.offset) / 255 } / count
-        let variance =
-            histogram.enumerated().reduce(0.0) { sum, bin in
-                let distance = Double(bin.offset) / 255 - mean
-                return sum + Double(bin.element) * distance * distance
-            } / count
-        self.init(mean: mean, deviation: variance > 0 ? variance.squareRoot() : 1)
-    }
-
-    /// What the network sees for each of the 256 values of a pixel.
-    package var table: [Float] { (0..<256).map { Float((Double($0) / 255 - mean) / deviation) } }
 }

@@ -127,11 +127,14 @@ package struct Predictor: Sendable {
 
     /// Probabilities for `count` pictures of bytes 0...255, `[channels, height, width]` each.
     package func predict(pixels: [UInt8], count: Int) throws -> Prediction {
-        guard case .images(_, let normalisation) = input else {
+        guard case .images(let shape, let normalisation) = input else {
             throw MLOpsError(.usage, "the model takes records, not pictures", hint: "send a value for each column")
         }
-        let table = normalisation.table
-        return try predict(features: pixels.map { table[Int($0)] }, count: count)
+        guard pixels.count == count * shape.reduce(1, *) else {
+            throw MLOpsError(
+                .usage, "\(pixels.count) pixels are not \(Format.count(count, "picture")) of shape \(shape)")
+        }
+        return try predict(features: normalisation.normalise(pixels, shape: shape), count: count)
     }
 
     private func softmax(_ values: inout [Float], from start: Int, count: Int) {

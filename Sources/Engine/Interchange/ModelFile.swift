@@ -1,4 +1,5 @@
 package import Basics
+internal import TensorFiles
 package import Tensors
 
 /// A model: what it is, and its tensors by name; one safetensors file (Documentation/formats/model-file.md).
@@ -74,7 +75,9 @@ package struct ModelFile: Sendable {
         }
         let json = try JSONValue(parsing: Array(text.utf8), source: path)
         guard let format = json["format"]?.integer else {
-            throw damaged(path, "metadata `mlops` names no format")
+            throw MLOpsError(
+                .damaged, "model file `\(path)`: metadata `mlops` names no format",
+                hint: "train or fetch the model again")
         }
         guard (1...ModelFile.newestFormat).contains(format) else {
             throw MLOpsError(

@@ -126,14 +126,16 @@ public final class Trainer {
         var generator = Philox(seed: configuration.seed, stream: "epoch \(epoch)")
         let order = configuration.shuffles ? generator.permutation(of: training.count) : Array(0..<training.count)
         let steps = configuration.dropsLast ? order.count / size : (order.count + size - 1) / size
+        let batches = (0..<steps).map { Array(order[$0 * size..<min(($0 + 1) * size, order.count)]) }
+        (training as? any PlannedBatchSource)?.begin(epoch: epoch, batches: batches)
         var means = RunningMeans(metrics)
         var report = TrainingProgress(
             epoch: epoch, epochCount: configuration.epochs, step: 0, stepsPerEpoch: steps, loss: 0, examplesPerSecond: 0
         )
         module.setTraining(true)
-        for step in 0..<steps {
+        for (step, indices) in batches.enumerated() {
             try Task.checkCancellation()
-            let batch = try training.batch(Array(order[step * size..<min((step + 1) * size, order.count)]))
+            let batch = try training.batch(indices)
             try train(batch, epoch: epoch, means: &means)
             report.step = step + 1
             report.loss = means.loss

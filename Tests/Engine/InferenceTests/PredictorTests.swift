@@ -5,6 +5,7 @@ import Interchange
 import ModelZoo
 import Quantization
 import TestSupport
+import TensorFiles
 import Tensors
 import Testing
 
@@ -119,7 +120,7 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
         )
         #expect(abs(report.accuracyChange) <= 0.02)
         #expect(report.sizeRatio > 2.5)
-        let pixels = try dataset.images("test").pixels.values
+        let pixels = try dataset.images("test").pixels.bytes
         let prediction = try predictor.predict(pixels: pixels, count: 100)
         #expect((0..<100).map { prediction.best($0) } == evaluation.predictions)
     }

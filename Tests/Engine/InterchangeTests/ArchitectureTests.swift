@@ -2,6 +2,7 @@ import Basics
 import Interchange
 import NeuralNets
 import TestSupport
+import TensorFiles
 import Tensors
 import Testing
 

@@ -14,6 +14,12 @@ package final class ByteStream {
     private var inputEnd = 0
     private var reachedEnd = false
     private var finishedMember = false
+    /// Where the bytes to read end in the file.
+    private let end: Int64
+    private let start: Int64
+    /// What the check sum must be at the end, of a member of an archive.
+    private var expectedSum: UInt32?
+    private var sum: UInt = 0
     /// Plain bytes given out so far.
     package private(set) var byteCount: Int64 = 0
 
@@ -25,12 +31,36 @@ package final class ByteStream {
     package init(path: String) throws {
         self.path = path
         file = try OpenFile(reading: path)
-        guard try file.status().kind == .file else {
+        let status = try file.status()
+        guard status.kind == .file else {
             throw MLOpsError(.usage, "`\(path)` is not a regular file", hint: "name a data file, plain or .gz")
         }
+        start = 0
+        end = status.size
         input = [UInt8](repeating: 0, count: ByteStream.blockSize)
         try refill()
-        if inputEnd >= 2, input[0] == 0x1F, input[1] == 0x8B { inflater = try Inflater(path: path) }
+        if inputEnd >= 2, input[0] == 0x1F, input[1] == 0x8B { inflater = try Inflater(path: path, wrapper: .gzip) }
+    }
+
+    /// The bytes of one member of an archive, which lie in `range` of `file`, deflated or not.
+    init(name: String, file: OpenFile, range: Range<Int64>, isDeflated: Bool, checkSum: UInt32) throws {
+        path = name
+        self.file = file
+        start = range.lowerBound
+        offset = range.lowerBound
+        end = range.upperBound
+        expectedSum = checkSum
+        input = [UInt8](repeating: 0, count: ByteStream.blockSize)
+        if isDeflated { inflater = try Inflater(path: name, wrapper: .none) }
+    }
+
+    var isDeflated: Bool { inflater != nil }
+
+    /// No more than so many plain bytes can follow: none are lost by plain files, and deflate never gains more than 1032 times.
+    package var maximumRest: Int64 {
+        let rest = end - offset + Int64(inputEnd - inputStart)
+        // A megabyte for what the inflater holds already.
+        return inflater == nil ? rest : rest * 1032 + 1 << 20
     }
 
     /// Fills `buffer` as far as the file goes; the count of bytes written, 0 only at the end (or for an empty buffer).
@@ -45,7 +75,33 @@ package final class ByteStream {
             total += count
         }
         byteCount += Int64(total)
+        try check(UnsafeRawBufferPointer(rebasing: buffer[..<total]), isEnd: total < buffer.count)
         return total
+    }
+
+    private func check(_ bytes: UnsafeRawBufferPointer, isEnd: Bool) throws {
+        guard let expectedSum else { return }
+        sum = crc32_z(sum, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+        if isEnd, sum != UInt(expectedSum) {
+            throw MLOpsError(.damaged, "`\(path)` is damaged: its check sum is wrong", hint: "fetch the file again")
+        }
+    }
+
+    /// Fills `buffer` whole.
+    ///
+    /// - Throws: kind `.damaged` if the file ends before; `part` says inside what.
+    package func fill(_ buffer: UnsafeMutableRawBufferPointer, part: String) throws {
+        guard try read(into: buffer) == buffer.count else {
+            throw MLOpsError(
+                .damaged, "`\(path)` ends after \(byteCount) bytes, inside \(part)", hint: "fetch the file again")
+        }
+    }
+
+    /// The next `count` bytes.
+    package func bytes(_ count: Int, part: String) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        try bytes.withUnsafeMutableBytes { try fill($0, part: part) }
+        return bytes
     }
 
     /// All bytes that are left, at most `limit`.
@@ -67,7 +123,10 @@ package final class ByteStream {
     private func refill() throws {
         guard !reachedEnd, inputStart == inputEnd else { return }
         inputStart = 0
-        inputEnd = try input.withUnsafeMutableBytes { try file.read(into: $0, at: offset) }
+        inputEnd = try input.withUnsafeMutableBytes { block in
+            let count = Int(min(Int64(block.count), max(0, end - offset)))
+            return try file.read(into: UnsafeMutableRawBufferPointer(rebasing: block[..<count]), at: offset)
+        }
         offset += Int64(inputEnd)
         reachedEnd = inputEnd < input.count
     }
@@ -89,12 +148,12 @@ package final class ByteStream {
             if inputStart == inputEnd {
                 if finishedMember { return 0 }
                 throw MLOpsError(
-                    .damaged, "gzip file `\(path)` is cut short after \(offset) compressed bytes",
+                    .damaged, "\(inflater.format) `\(path)` is cut short after \(offset - start) compressed bytes",
                     hint: "fetch the file again")
             }
             if finishedMember {
                 // Bytes after a member are the next member, or padding that tapes and uploads leave.
-                guard input[inputStart] == 0x1F else { return 0 }
+                guard inflater.wrapper == .gzip, input[inputStart] == 0x1F else { return 0 }
                 try inflater.restart()
                 finishedMember = false
             }
@@ -110,15 +169,22 @@ package final class ByteStream {
 
 /// One zlib stream; it lives at a fixed address because zlib keeps a pointer to it.
 private final class Inflater {
+    enum Wrapper { case gzip, none }
+
     private let path: String
+    let wrapper: Wrapper
     private let stream: UnsafeMutablePointer<z_stream>
 
-    init(path: String) throws {
+    var format: String { wrapper == .gzip ? "gzip file" : "member" }
+
+    init(path: String, wrapper: Wrapper) throws {
         self.path = path
+        self.wrapper = wrapper
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
-        // 16 asks for the gzip wrapper with its check sum.
-        let code = inflateInit2_(stream, 16 + MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        // 16 asks for the gzip wrapper with its check sum, a negative number for none.
+        let bits = wrapper == .gzip ? 16 + MAX_WBITS : -MAX_WBITS
+        let code = inflateInit2_(stream, bits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         if code != Z_OK {
             throw MLOpsError(.failed, "zlib \(ZLIB_VERSION) does not start (code \(code))")
         }
@@ -147,7 +213,7 @@ private final class Inflater {
         guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR else {
             let reason = stream.pointee.msg.map { String(cString: $0) } ?? "code \(code)"
             throw MLOpsError(
-                .damaged, "gzip file `\(path)` is damaged: \(reason)", hint: "fetch the file again")
+                .damaged, "\(format) `\(path)` is damaged: \(reason)", hint: "fetch the file again")
         }
         return (
             sourceCount - Int(stream.pointee.avail_in), bufferCount - Int(stream.pointee.avail_out),

@@ -15,10 +15,14 @@ package struct SafetensorsHeader: Hashable, Sendable {
     package var entries: [SafetensorsEntry]
     package var metadata: [String: String]
 
-    /// The bytes of one element by dtype; 0 marks those that exist but are not read here.
-    static let elementSizes: [String: Int] = [
-        "BOOL": 1, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "I16": 0, "U16": 0, "I32": 4, "U32": 0, "F32": 4, "I64": 8,
-        "U64": 0, "F64": 8, "F8_E4M3": 0, "F8_E5M2": 0, "C64": 0,
+    /// The element types by their names there.
+    static let elements: [String: RawArray.Element] = [
+        "BOOL": .bool, "U8": .u8, "I8": .i8, "F16": .f16, "BF16": .bf16, "I16": .i16, "U16": .u16, "I32": .i32,
+        "U32": .u32, "F32": .f32, "I64": .i64, "U64": .u64, "F64": .f64,
+    ]
+    /// Names of types that the format has and this program does not read.
+    static let unreadable: Set<String> = [
+        "F4", "F6_E2M3", "F6_E3M2", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64",
     ]
 
     /// Parses and checks the JSON `text` of a header whose data take `dataByteCount` bytes.
@@ -49,22 +53,22 @@ package struct SafetensorsHeader: Hashable, Sendable {
 
 extension SafetensorsEntry {
     fileprivate func check(path: String) throws {
-        guard let elementSize = SafetensorsHeader.elementSizes[dtype] else {
+        guard let element = SafetensorsHeader.elements[dtype] else {
+            let fault =
+                SafetensorsHeader.unreadable.contains(dtype)
+                ? "dtype `\(dtype)`, which this program does not read" : "unknown dtype `\(printable(dtype))`"
             throw MLOpsError(
-                .usage, "`\(path)`: tensor `\(printable(name))` has unknown dtype `\(printable(dtype))`",
-                hint: "known are \(SafetensorsHeader.elementSizes.keys.sorted().joined(separator: ", "))")
+                .usage, "`\(path)`: tensor `\(printable(name))` has \(fault)",
+                hint: "known are \(SafetensorsHeader.elements.keys.sorted().joined(separator: ", "))")
         }
-        guard elementSize > 0 else {
-            throw MLOpsError(
-                .usage, "`\(path)`: tensor `\(printable(name))` has dtype `\(dtype)`, which this program does not read",
-                hint: "convert it to F32, I32 or U8")
-        }
-        var byteCount = elementSize
+        var byteCount = element.size
         for size in shape {
-            let (product, overflows) = byteCount.multipliedReportingOverflow(by: size)
+            let (product, overflows) = byteCount.multipliedReportingOverflow(by: max(size, 1))
             guard !overflows else { throw damaged(path, "the shape of tensor `\(printable(name))` overflows") }
             byteCount = product
         }
+        // The other extents of an empty tensor must be possible too.
+        if shape.contains(0) { byteCount = 0 }
         guard byteCount == range.count else {
             throw damaged(
                 path,

@@ -46,17 +46,10 @@ package final class SafetensorsFile: Sendable {
     /// The names of all tensors, sorted.
     package var names: [String] { header.entries.map(\.name).sorted() }
 
-    /// The tensor `name`. F16 and BF16 become f32, BOOL becomes u8.
+    /// The tensor `name`, its elements widened as `RawArray.tensor` says.
     ///
     /// - Throws: kind `.notFound` if there is none.
-    package func tensor(_ name: String) throws -> Tensor {
-        guard let entry = header.entries.first(where: { $0.name == name }) else {
-            throw MLOpsError(
-                .notFound, "`\(path)` holds no tensor `\(printable(name))`",
-                hint: nearestName(to: name, among: names).map { "did you mean `\($0)`?" })
-        }
-        return try tensor(entry)
-    }
+    package func tensor(_ name: String) throws -> Tensor { try tensor(try entry(name)) }
 
     /// All tensors by name.
     package func tensors() throws -> [String: Tensor] {
@@ -65,35 +58,28 @@ package final class SafetensorsFile: Sendable {
         return tensors
     }
 
-    private func tensor(_ entry: SafetensorsEntry) throws -> Tensor {
-        let bytes = try file.read(count: entry.range.count, at: Int64(dataStart + entry.range.lowerBound))
-        switch entry.dtype {
-        case "F32": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .f32)
-        case "F64": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .f64)
-        case "I64": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .i64)
-        case "I32": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .i32)
-        case "I8": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .i8)
-        case "U8", "BOOL": return try Tensor(bytes: bytes, shape: entry.shape, dtype: .u8)
-        case "F16": return Tensor(halves(bytes, float16), shape: entry.shape)
-        case "BF16": return Tensor(halves(bytes) { Float(bitPattern: UInt32($0) << 16) }, shape: entry.shape)
-        default: throw damaged(path, "dtype `\(entry.dtype)` passed the check of the header")
+    /// The tensor `name` with its elements as they are stored.
+    package func array(_ name: String) throws -> RawArray { try array(try entry(name)) }
+
+    private func entry(_ name: String) throws -> SafetensorsEntry {
+        guard let entry = header.entries.first(where: { $0.name == name }) else {
+            throw MLOpsError(
+                .notFound, "`\(path)` holds no tensor `\(printable(name))`",
+                hint: nearestName(to: name, among: names).map { "did you mean `\($0)`?" })
         }
+        return entry
     }
 
-    private func halves(_ bytes: [UInt8], _ convert: (UInt16) -> Float) -> [Float] {
-        stride(from: 0, to: bytes.count, by: 2).map { convert(UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8) }
+    private func tensor(_ entry: SafetensorsEntry) throws -> Tensor {
+        try array(entry).tensor(source: "\(path)#\(printable(entry.name))")
     }
-}
 
-/// The value of an IEEE 754 half-precision number.
-private func float16(_ bits: UInt16) -> Float {
-    let sign: Float = bits & 0x8000 == 0 ? 1 : -1
-    let exponent = Int(bits >> 10 & 0x1F)
-    let fraction = Float(bits & 0x3FF)
-    switch exponent {
-    case 0: return sign * fraction * 0x1p-24
-    case 31: return bits & 0x3FF == 0 ? sign * .infinity : .nan
-    default: return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+    private func array(_ entry: SafetensorsEntry) throws -> RawArray {
+        guard let element = SafetensorsHeader.elements[entry.dtype] else {
+            throw damaged(path, "dtype `\(entry.dtype)` passed the check of the header")
+        }
+        let bytes = try file.read(count: entry.range.count, at: Int64(dataStart + entry.range.lowerBound))
+        return RawArray(shape: entry.shape, element: element, bytes: bytes)
     }
 }
 
