@@ -8,8 +8,9 @@
     case CK_SUB: LOOP(A - B);               \
     case CK_MUL: LOOP(A * B);               \
     case CK_DIV: LOOP(A / B);               \
-    case CK_MAXIMUM: LOOP(A > B ? A : B);   \
-    case CK_MINIMUM: LOOP(A < B ? A : B);   \
+    case CK_MAXIMUM: LOOP(A > B || A != A ? A : B);   \
+    case CK_MINIMUM: LOOP(A < B || A != A ? A : B);   \
+    case CK_POWER: LOOP(POW(A, B));         \
     }
 
 KERNEL void NAME(binary)(int op, size_t n, const T *a, int stepA, const T *b, int stepB, T *out) {
@@ -26,6 +27,28 @@ KERNEL void NAME(binary)(int op, size_t n, const T *a, int stepA, const T *b, in
             const T second = *b;
             BINARY(first, second)
         }
+    }
+}
+
+#define COMPARE(A, B)                          \
+    switch (op) {                              \
+    case CK_EQUAL: LOOP(A == B);               \
+    case CK_UNEQUAL: LOOP(A != B);             \
+    case CK_LESS: LOOP(A < B);                 \
+    case CK_LESS_EQUAL: LOOP(A <= B);          \
+    case CK_GREATER: LOOP(A > B);              \
+    case CK_GREATER_EQUAL: LOOP(A >= B);       \
+    }
+
+KERNEL void NAME(compare)(int op, size_t n, const T *a, int stepA, const T *b, int stepB, uint8_t *out) {
+    if (stepA && stepB) {
+        COMPARE(a[i], b[i])
+    } else if (stepA) {
+        const T second = *b;
+        COMPARE(a[i], second)
+    } else {
+        const T first = *a;
+        COMPARE(first, b[stepB ? i : 0])
     }
 }
 
@@ -61,6 +84,14 @@ KERNEL void NAME(unary)(int op, size_t n, const T *x, double parameter, T *out) 
     case CK_ERF: LOOP(ERF(x[i]));
     case CK_SCALE: LOOP(x[i] * p);
     case CK_SHIFT: LOOP(x[i] + p);
+    case CK_LOG1P: LOOP(LOG1P_ANYWHERE(x[i]));
+    case CK_EXPM1: LOOP(EXPM1(x[i]));
+    case CK_FLOOR: LOOP(FLOOR(x[i]));
+    case CK_CEIL: LOOP(CEIL(x[i]));
+    case CK_ROUND: LOOP(RINT(x[i]));
+    case CK_TRUNC: LOOP(TRUNC(x[i]));
+    case CK_AT_LEAST: LOOP(x[i] < p ? p : x[i]);
+    case CK_AT_MOST: LOOP(x[i] > p ? p : x[i]);
     }
 }
 
@@ -105,3 +136,4 @@ KERNEL void NAME(allFinite)(size_t n, const T *x, int *isFinite) {
 
 #undef LOOP
 #undef BINARY
+#undef COMPARE

@@ -1,4 +1,4 @@
-#include "names.h"
+#include "halves.h"
 
 // A walk over the axes before the last `inner` ones.
 typedef struct {
@@ -97,6 +97,16 @@ void ck_copy_tiles(size_t size, size_t tile, int rank, const size_t *shape, cons
             for (size_t i = 0; i < inner; i++) target[(ptrdiff_t)i * stepTo] += source[(ptrdiff_t)i * step]; \
     } while (0)
 
+static void addHalves(int dtype, size_t n, const uint16_t *x, ptrdiff_t step, uint16_t *out, ptrdiff_t stepTo) {
+    for (size_t i = 0; i < n; i++, x += step, out += stepTo) {
+        float summand, total;
+        ck_halves_to_f32(dtype, 1, x, &summand);
+        ck_halves_to_f32(dtype, 1, out, &total);
+        total += summand;
+        ck_f32_to_halves(dtype, 1, &total, out);
+    }
+}
+
 void ck_add_strided(int dtype, int rank, const size_t *shape, const ptrdiff_t *from, const ptrdiff_t *to, size_t first,
                     size_t last, const void *x, void *out) {
     size_t inner = rank > 0 ? shape[rank - 1] : 1;
@@ -105,6 +115,8 @@ void ck_add_strided(int dtype, int rank, const size_t *shape, const ptrdiff_t *f
     start(&w, first);
     for (size_t row = first; row < last; row++, advance(&w)) {
         if (dtype == CK_F32) ADD(float);
+        else if (isHalf(dtype)) addHalves(dtype, inner, (const uint16_t *)x + w.source, step,
+                                          (uint16_t *)out + w.target, stepTo);
         else ADD(double);
     }
 }
@@ -117,9 +129,33 @@ void ck_add_strided(int dtype, int rank, const size_t *shape, const ptrdiff_t *f
                 ((type *)out)[at] = ((const type *)x)[(o * n + (size_t)index[at]) * inner + i];   \
             }
 
-void ck_gather(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
+void ck_gather(size_t size, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
                const int32_t *index, void *out) {
-    if (dtype == CK_F32) GATHER(float) else GATHER(double)
+    switch (size) {
+    case 1: GATHER(uint8_t) break;
+    case 2: GATHER(uint16_t) break;
+    case 4: GATHER(uint32_t) break;
+    default: GATHER(uint64_t) break;
+    }
+}
+
+// The last of equal indices wins.
+#define PUT(type)                                                                                 \
+    for (size_t o = first; o < last; o++)                                                         \
+        for (size_t k = 0; k < m; k++)                                                            \
+            for (size_t i = 0; i < inner; i++) {                                                  \
+                size_t at = (o * m + k) * inner + i;                                              \
+                ((type *)out)[(o * n + (size_t)index[at]) * inner + i] = ((const type *)g)[at];   \
+            }
+
+void ck_put(size_t size, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *g,
+            const int32_t *index, void *out) {
+    switch (size) {
+    case 1: PUT(uint8_t) break;
+    case 2: PUT(uint16_t) break;
+    case 4: PUT(uint32_t) break;
+    default: PUT(uint64_t) break;
+    }
 }
 
 #define SCATTER(type)                                                                             \

@@ -12,6 +12,12 @@
 #undef SIN
 #undef COS
 #undef LOG1P
+#undef EXPM1
+#undef LOG1P_ANYWHERE
+#undef FLOOR
+#undef CEIL
+#undef RINT
+#undef TRUNC
 #undef INLINE
 #define INLINE KERNEL inline __attribute__((always_inline, unused))
 
@@ -23,6 +29,12 @@
 #define SIN sinf
 #define COS cosf
 #define LOG1P log1pf
+#define EXPM1 expm1f
+#define LOG1P_ANYWHERE log1pf
+#define FLOOR floorf
+#define CEIL ceilf
+#define RINT rintf
+#define TRUNC truncf
 #else
 #define LOG log
 #define SQRT sqrt
@@ -31,6 +43,12 @@
 #define SIN sin
 #define COS cos
 #define LOG1P log1p
+#define EXPM1 expm1
+#define LOG1P_ANYWHERE log1p
+#define FLOOR floor
+#define CEIL ceil
+#define RINT rint
+#define TRUNC trunc
 #endif
 
 #if IS_F32 && IS_FAST

@@ -33,3 +33,7 @@ void ck_limit_level(int level) { limit = level; }
 static _Thread_local int isRecording = 1;
 int ck_recording(void) { return isRecording; }
 void ck_set_recording(int recording) { isRecording = recording; }
+
+static _Thread_local int autocast = -1;
+int ck_autocast(void) { return autocast; }
+void ck_set_autocast(int dtype) { autocast = dtype; }

@@ -121,8 +121,11 @@ extension SafetensorsFile {
         case .f64: 1
         case .f32: 2
         case .i32: 3
-        case .i8: 4
-        case .u8: 5
+        case .bf16: 4
+        case .f16: 5
+        case .i8: 6
+        case .u8: 7
+        case .bool: 8
         }
     }
 }

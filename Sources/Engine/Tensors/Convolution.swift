@@ -180,6 +180,20 @@ extension Tensor {
         weight: Tensor, bias: Tensor? = nil, window: Window, groups: Int = 1, adding residual: Tensor? = nil,
         activation: FusedActivation = .none
     ) throws -> Tensor {
+        if let type = Tensor.productType(self, weight) {
+            return try cast(to: type).conv2d(
+                weight: weight.cast(to: type), bias: bias?.cast(to: type), window: window, groups: groups,
+                adding: residual?.cast(to: type), activation: activation)
+        }
+        if dtype.isHalf {
+            try requireSameType("conv2d", self, weight)
+            return try withAutocast(nil) {
+                try cast(to: .f32).conv2d(
+                    weight: weight.cast(to: .f32), bias: bias?.cast(to: .f32), window: window, groups: groups,
+                    adding: residual?.cast(to: .f32), activation: activation
+                ).cast(to: dtype)
+            }
+        }
         try requireFloat("conv2d", self)
         try requireSameType("conv2d", self, weight)
         let convolution = try Convolution(shape, weight.shape, window: window, groups: groups, dtype: dtype)

@@ -3,6 +3,7 @@ internal import CKernels
 extension Tensor {
     /// Elementwise sum; shapes broadcast.
     public static func + (left: Tensor, right: Tensor) throws -> Tensor {
+        if left.dtype != right.dtype, let pair = try widened(left, right) { return try pair.0 + pair.1 }
         let output = try binary("add", CK_ADD, left, right)
         guard isRecorded(left, right) else { return output }
         let (l, r) = (left.shape, right.shape)
@@ -13,6 +14,7 @@ extension Tensor {
 
     /// Elementwise difference; shapes broadcast.
     public static func - (left: Tensor, right: Tensor) throws -> Tensor {
+        if left.dtype != right.dtype, let pair = try widened(left, right) { return try pair.0 - pair.1 }
         let output = try binary("subtract", CK_SUB, left, right)
         guard isRecorded(left, right) else { return output }
         let (l, r) = (left, right)
@@ -23,6 +25,7 @@ extension Tensor {
 
     /// Elementwise product; shapes broadcast.
     public static func * (left: Tensor, right: Tensor) throws -> Tensor {
+        if left.dtype != right.dtype, let pair = try widened(left, right) { return try pair.0 * pair.1 }
         let output = try binary("multiply", CK_MUL, left, right)
         guard isRecorded(left, right) else { return output }
         return recorded("multiply", output, inputs: [left, right]) { gradient, _ in
@@ -35,7 +38,8 @@ extension Tensor {
 
     /// Elementwise quotient of floats; shapes broadcast.
     public static func / (left: Tensor, right: Tensor) throws -> Tensor {
-        try requireFloat("divide", left)
+        if left.dtype != right.dtype, let pair = try widened(left, right) { return try pair.0 / pair.1 }
+        try requireAnyFloat("divide", left)
         let output = try binary("divide", CK_DIV, left, right)
         guard isRecorded(left, right) else { return output }
         return recorded("divide", output, inputs: [left, right]) { gradient, _ in
@@ -63,13 +67,28 @@ extension Tensor {
     /// The smaller of each pair; the gradient of equal ones goes to `self`. Shapes broadcast.
     public func minimum(_ other: Tensor) throws -> Tensor { try selecting("minimum", CK_MINIMUM, other, sign: -1) }
 
+    /// Each element to the power of that of `exponent`. Shapes broadcast.
+    public func power(_ exponent: Tensor) throws -> Tensor {
+        try requireAnyFloat("power", self)
+        let output = try Tensor.binary("power", CK_POWER, self, exponent)
+        guard isRecorded(self, exponent) else { return output }
+        return record("power", output, inputs: [self, exponent], keepsOutput: true) { g, y in
+            [
+                requiresGradient
+                    ? try (g * exponent * power(exponent - 1)).summed(to: shape) : nil,
+                // 0 to a power has slope 0 in the power.
+                exponent.requiresGradient
+                    ? try (g * y * Tensor.where(self .== 0, Tensor(1, dtype: dtype), self).log()).summed(
+                        to: exponent.shape) : nil,
+            ]
+        }
+    }
+
     private func selecting(
         _ name: String, _ code: Int, _ other: Tensor, sign: Double
-    ) throws
-        -> Tensor
-    {
-        try requireFloat(name, self)
+    ) throws -> Tensor {
         let output = try Tensor.binary(name, code, self, other)
+        guard isRecorded(self, other) else { return output }
         return record(name, output, inputs: [self, other]) { gradient, _ in
             // 1 where `other` wins, which is where it is beyond `self`.
             let isOther = try withoutGradients { try (other - self).scaled(by: sign).stepped() }
@@ -82,10 +101,12 @@ extension Tensor {
     /// 1 where positive, else 0; a constant.
     func stepped() throws -> Tensor { applying(CK_STEP, 0) }
 
-    private static func binary(
+    /// The kernel `code` of pairs, as a constant: of bool for comparisons and logic, else of the operands' type.
+    static func binary(
         _ name: String, _ code: Int, _ left: Tensor, _ right: Tensor
     ) throws -> Tensor {
         try requireSameType(name, left, right)
+        if code < CK_EQUAL { try requireNumbers(name, left) }
         if left.layout == right.layout, left.layout.isDense, left.shape == right.shape {
             return straight(code, left, 1, right, 1, like: left)
         }
@@ -104,19 +125,22 @@ extension Tensor {
         return walked(code, left, right, shape)
     }
 
+    private static func resultType(_ code: Int, _ dtype: DType) -> DType { code >= CK_EQUAL ? .bool : dtype }
+
     /// Operands of one layout (step 1) or of one element (step 0), straight over memory.
     private static func straight(
         _ code: Int, _ left: Tensor, _ stepLeft: Int, _ right: Tensor, _ stepRight: Int, like model: Tensor
     ) -> Tensor {
         let dtype = left.dtype
+        let result = resultType(code, dtype)
         let count = model.count
-        return Tensor(shape: model.shape, dtype: dtype, layout: model.layout) { target in
+        return Tensor(shape: model.shape, dtype: result, layout: model.layout) { target in
             let (left, right) = (left.base, right.base)
             inParallel(count, grain: elementwiseGrain) { part in
                 let offset = part.lowerBound * dtype.size
                 ck_binary(
                     dtype.code, Int32(code), part.count, left + offset * stepLeft, Int32(stepLeft),
-                    right + offset * stepRight, Int32(stepRight), target + offset)
+                    right + offset * stepRight, Int32(stepRight), target + part.lowerBound * result.size)
             }
         }
     }
@@ -125,13 +149,14 @@ extension Tensor {
     private static func rowwise(_ code: Int, _ left: Tensor, _ right: Tensor) -> Tensor {
         let dtype = left.dtype
         let width = right.count
-        return Tensor(shape: left.shape, dtype: dtype) { target in
+        let result = resultType(code, dtype)
+        return Tensor(shape: left.shape, dtype: result) { target in
             let (leftBase, rightBase) = (left.base, right.base)
             inParallel(left.count / width, grain: elementwiseGrain / width) { rows in
                 let offset = rows.lowerBound * width * dtype.size
                 ck_binary_rows(
                     dtype.code, Int32(code), rows.count, width, leftBase + offset, width, 1, rightBase, 0, 1,
-                    target + offset)
+                    target + rows.lowerBound * width * result.size)
             }
         }
     }
@@ -156,7 +181,8 @@ extension Tensor {
         }
         let dtype = left.dtype
         let size = dtype.size
-        return Tensor(shape: shape, dtype: dtype, layout: layout) { target in
+        let result = resultType(code, dtype)
+        return Tensor(shape: shape, dtype: result, layout: layout) { target in
             guard shape.product > 0 else { return }
             let (leftBase, rightBase) = (left.base, right.base)
             inParallel(walk.rowCount, grain: elementwiseGrain / walk.inner) { rows in
@@ -164,7 +190,7 @@ extension Tensor {
                     ck_binary_rows(
                         dtype.code, Int32(code), count, walk.inner, leftBase + l * size, walk.rowLeft,
                         Int32(walk.stepLeft), rightBase + r * size, walk.rowRight, Int32(walk.stepRight),
-                        target + row * walk.inner * size)
+                        target + row * walk.inner * result.size)
                 }
             }
         }
@@ -184,6 +210,7 @@ extension Tensor {
             layout.isDense, layout == other.layout, isKnownUniquelyReferenced(&storage)
         else { return false }
         let dtype = dtype
+        storage.packed = nil
         let target = storage.pointer + offset * dtype.size
         inParallel(count, grain: elementwiseGrain) { part in
             let offset = part.lowerBound * dtype.size

@@ -23,6 +23,13 @@ extension Tensor {
         weight: Tensor?, bias: Tensor?, epsilon: Double = 1e-5, adding residual: Tensor? = nil,
         activation: FusedActivation = .none
     ) throws -> BatchNormResult {
+        if dtype.isHalf {
+            let result = try cast(to: .f32).batchNorm(
+                weight: weight?.cast(to: .f32), bias: bias?.cast(to: .f32), epsilon: epsilon,
+                adding: residual?.cast(to: .f32), activation: activation)
+            let output = autocastType == nil ? try result.output.cast(to: dtype) : result.output
+            return BatchNormResult(output: output, mean: result.mean, variance: result.variance)
+        }
         try checkChannels([weight, bias], residual)
         guard count > shape[1] else {
             throw shapeError("batchNorm", shape, "training needs more than 1 value per channel")
@@ -63,6 +70,14 @@ extension Tensor {
         weight: Tensor?, bias: Tensor?, mean: Tensor, variance: Tensor, epsilon: Double = 1e-5,
         adding residual: Tensor? = nil, activation: FusedActivation = .none
     ) throws -> Tensor {
+        if dtype.isHalf {
+            return try inSingle {
+                try $0.batchNorm(
+                    weight: weight?.cast(to: .f32), bias: bias?.cast(to: .f32), mean: mean.cast(to: .f32),
+                    variance: variance.cast(to: .f32), epsilon: epsilon, adding: residual?.cast(to: .f32),
+                    activation: activation)
+            }
+        }
         try checkChannels([weight, bias, mean, variance], residual)
         let inverse = try (variance + epsilon).sqrt().reciprocal()
         let scale = try weight.map { try $0 * inverse } ?? inverse

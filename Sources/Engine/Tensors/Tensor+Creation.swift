@@ -35,6 +35,9 @@ extension Tensor {
             throw MLOpsError(
                 .failed, "\(bytes.count) bytes are not a tensor of \(dtype) and shape \(shape), which has \(expected)")
         }
+        if dtype == .bool, let place = bytes.firstIndex(where: { $0 > 1 }) {
+            throw MLOpsError(.failed, "byte \(bytes[place]) at \(place) is neither false (0) nor true (1)")
+        }
         self.init(shape: shape, dtype: dtype) { target in
             if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: expected) }
         }
@@ -62,8 +65,8 @@ extension Tensor {
     public static func uniform(
         _ shape: [Int], in range: Range<Double> = 0..<1, dtype: DType = .f32, using generator: inout Philox
     ) -> Tensor {
-        random(shape, dtype, Layout(), &generator) { seed, part, target in
-            ck_uniform(dtype.code, seed, part.lowerBound, part.count, range.lowerBound, range.upperBound, target)
+        random(shape, dtype, Layout(), &generator) { code, seed, part, target in
+            ck_uniform(code, seed, part.lowerBound, part.count, range.lowerBound, range.upperBound, target)
         }
     }
 
@@ -71,8 +74,8 @@ extension Tensor {
     public static func normal(
         _ shape: [Int], mean: Double = 0, deviation: Double = 1, dtype: DType = .f32, using generator: inout Philox
     ) -> Tensor {
-        random(shape, dtype, Layout(), &generator) { seed, part, target in
-            ck_normal(dtype.code, seed, part.lowerBound, part.count, mean, deviation, target)
+        random(shape, dtype, Layout(), &generator) { code, seed, part, target in
+            ck_normal(code, seed, part.lowerBound, part.count, mean, deviation, target)
         }
     }
 
@@ -80,22 +83,24 @@ extension Tensor {
     static func dropoutMask(
         like model: Tensor, probability: Double, scale: Double, using generator: inout Philox
     ) -> Tensor {
-        let dtype = model.dtype
-        return random(model.shape, dtype, model.layout.isDense ? model.layout : Layout(), &generator) {
-            seed, part, target in
+        let dtype: DType = model.dtype.isHalf ? .f32 : model.dtype
+        let mask = random(model.shape, dtype, model.layout.isDense ? model.layout : Layout(), &generator) {
+            code, seed, part, target in
             ck_dropout_mask(dtype.code, seed, part.lowerBound, part.count, probability, scale, target)
         }
+        return mask.converted(to: model.dtype)
     }
 
     private static func random(
         _ shape: [Int], _ dtype: DType, _ layout: Layout, _ generator: inout Philox,
-        _ fill: (UInt64, Range<Int>, UnsafeMutableRawPointer) -> Void
+        _ fill: (Int32, UInt64, Range<Int>, UnsafeMutableRawPointer) -> Void
     ) -> Tensor {
-        precondition(dtype.isFloat, "random numbers are f32 or f64, not \(dtype)")
+        precondition(dtype.isFloat, "random numbers are floats, not \(dtype)")
+        if dtype.isHalf { return random(shape, .f32, layout, &generator, fill).converted(to: dtype) }
         let seed = generator.next()
         return Tensor(shape: shape, dtype: dtype, layout: layout) { target in
             inParallel(shape.product, grain: elementwiseGrain) { part in
-                fill(seed, part, target + part.lowerBound * dtype.size)
+                fill(dtype.code, seed, part, target + part.lowerBound * dtype.size)
             }
         }
     }

@@ -1,3 +1,4 @@
+internal import Basics
 internal import CKernels
 
 /// The two forms of GELU: x·Φ(x), and its approximation with tanh (Hendrycks & Gimpel, 2016).
@@ -111,6 +112,49 @@ extension Tensor {
         }
     }
 
+    /// log(1 + x), exact for small x.
+    public func log1p() throws -> Tensor {
+        try function("log1p", CK_LOG1P) { gradient, x, _ in try gradient / x.shifted(by: 1) }
+    }
+
+    /// eˣ - 1, exact for small x.
+    public func expm1() throws -> Tensor {
+        try function("expm1", CK_EXPM1, keepsOutput: true) { gradient, _, y in try gradient * y.shifted(by: 1) }
+    }
+
+    /// The largest whole number that is not above each element; the slope is 0, as that of the other roundings.
+    public func floor() throws -> Tensor { try rounding("floor", CK_FLOOR) }
+    /// The smallest whole number that is not below each element.
+    public func ceil() throws -> Tensor { try rounding("ceil", CK_CEIL) }
+    /// The nearest whole number, of two the even one.
+    public func round() throws -> Tensor { try rounding("round", CK_ROUND) }
+    /// Each element without its fraction.
+    public func trunc() throws -> Tensor { try rounding("trunc", CK_TRUNC) }
+    /// -1, 0 or 1.
+    public func sign() throws -> Tensor { try rounding("sign", CK_SIGN) }
+
+    private func rounding(_ name: String, _ code: Int) throws -> Tensor {
+        try function(name, code) { gradient, _, _ in try gradient.scaled(by: 0) }
+    }
+
+    /// Each element, but no less than `low` and no more than `high`; the gradient passes where both hold.
+    public func clamped(_ low: Double? = nil, _ high: Double? = nil) throws -> Tensor {
+        try requireAnyFloat("clamp", self)
+        guard let bound = low ?? high else { return self }
+        guard (low ?? bound) <= (high ?? bound) else {
+            throw MLOpsError(.failed, "`clamp`: the bounds \(low ?? bound) and \(high ?? bound) are in the wrong order")
+        }
+        var output = self.detached
+        if let low { output = output.applying(CK_AT_LEAST, low) }
+        if let high { output = output.applying(CK_AT_MOST, high) }
+        guard isRecorded(self) else { return output }
+        return record("clamp", output, inputs: [self]) { gradient, _ in
+            var isInside = try self .>= (low ?? -.infinity)
+            if let high { isInside = try isInside .& (self .<= high) }
+            return [try Tensor.where(isInside, gradient, Tensor(0, dtype: gradient.dtype))]
+        }
+    }
+
     private func compositeGELU() throws -> Tensor {
         try (self * scaled(by: 0.70710678118654752440).erf().shifted(by: 1)).scaled(by: 0.5)
     }
@@ -125,7 +169,7 @@ extension Tensor {
         _ name: String, _ code: Int, _ parameter: Double = 0, keepsOutput: Bool = false,
         gradient rule: @escaping @Sendable (_ gradient: Tensor, _ x: Tensor, _ y: Tensor) throws -> Tensor?
     ) throws -> Tensor {
-        try requireFloat(name, self)
+        try requireAnyFloat(name, self)
         let output = applying(code, parameter)
         guard isRecorded(self) else { return output }
         // Rules that read the output must not hold the input's memory.

@@ -8,11 +8,7 @@ extension Tensor {
     /// - Returns: `indices.shape + shape[1...]`.
     public func gatherRows(_ indices: Tensor) throws -> Tensor {
         guard rank > 0 else { throw shapeError("gatherRows", shape, indices.shape, "a scalar has no rows") }
-        guard indices.dtype == .i64 else {
-            throw MLOpsError(
-                .failed, "`gatherRows`: indices of shape \(indices.shape) are \(indices.dtype), not i64",
-                hint: "convert them with `cast(to: .i64)`")
-        }
+        try requireIndices("gatherRows", indices)
         try Tensor.checkIndices("gatherRows", indices, below: shape[0])
         let width = Array(shape[1...]).product * dtype.size
         let (x, indices) = (contiguous(), indices.contiguous())
@@ -32,6 +28,7 @@ extension Tensor {
 
     /// The adjoint of `gatherRows`: entries of this are added to the rows at `indices` of zeros of `shape`.
     func scatteredRows(_ indices: Tensor, shape target: [Int]) throws -> Tensor {
+        if dtype.isHalf { return try cast(to: .f32).scatteredRows(indices, shape: target).cast(to: dtype) }
         let width = Array(target[1...]).product
         let output = Tensor.zeros(target, dtype: dtype)
         let x = contiguous()
@@ -62,7 +59,7 @@ extension Tensor {
         let output = Tensor(shape: target, dtype: dtype) { bytes in
             inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, picked * layout.inner)) { part in
                 ck_gather(
-                    dtype.code, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, x.pointer,
+                    dtype.size, part.lowerBound, part.upperBound, layout.extent, picked, layout.inner, x.pointer,
                     index.pointer.assumingMemoryBound(to: Int32.self), bytes)
             }
         }
@@ -73,6 +70,9 @@ extension Tensor {
 
     /// The adjoint of `gathered`: this is added to entries `index[o, m, i]` of zeros of shape `target`.
     func scattered(_ layout: AxisLayout, picked: Int, _ index: TensorStorage, shape target: [Int]) throws -> Tensor {
+        if dtype.isHalf {
+            return try cast(to: .f32).scattered(layout, picked: picked, index, shape: target).cast(to: dtype)
+        }
         let x = contiguous()
         let output = Tensor(shape: target, dtype: dtype) { bytes in
             inParallel(layout.outer, grain: elementwiseGrain / Swift.max(1, layout.extent * layout.inner)) { part in

@@ -7,6 +7,11 @@ extension Tensor {
     ///   - weight: of the last extent, or nil for ones.
     ///   - bias: of the last extent, or nil for zeros.
     public func layerNorm(weight: Tensor?, bias: Tensor?, epsilon: Double = 1e-5) throws -> Tensor {
+        if dtype.isHalf {
+            return try inSingle {
+                try $0.layerNorm(weight: weight?.cast(to: .f32), bias: bias?.cast(to: .f32), epsilon: epsilon)
+            }
+        }
         try requireFloat("layerNorm", self)
         guard let n = shape.last, n > 0 else { throw shapeError("layerNorm", shape, "the last axis is empty") }
         for case let parameter? in [weight, bias] {

@@ -16,6 +16,13 @@ extension Tensor {
     public func crossEntropy(
         _ labels: Tensor, classWeights: Tensor? = nil, labelSmoothing: Double = 0, reduction: Reduction = .mean
     ) throws -> Tensor {
+        if dtype.isHalf {
+            return try inSingle {
+                try $0.crossEntropy(
+                    labels, classWeights: classWeights?.cast(to: .f32), labelSmoothing: labelSmoothing,
+                    reduction: reduction)
+            }
+        }
         try checkCrossEntropy(labels, classWeights, labelSmoothing)
         let (rows, classes) = (shape[0], shape[1])
         let (logits, labels, classWeights) = (contiguous(), labels.contiguous(), classWeights?.contiguous())
@@ -93,6 +100,12 @@ extension Tensor {
     public func binaryCrossEntropy(
         withTargets targets: Tensor, positiveWeight: Double = 1, reduction: Reduction = .mean
     ) throws -> Tensor {
+        if dtype.isHalf {
+            return try inSingle {
+                try $0.binaryCrossEntropy(
+                    withTargets: targets.cast(to: .f32), positiveWeight: positiveWeight, reduction: reduction)
+            }
+        }
         try checkPair("bceWithLogits", targets)
         let (x, targets) = (contiguous(), targets.detached.contiguous())
         let losses = Tensor(shape: shape, dtype: dtype) { out in
@@ -126,18 +139,23 @@ extension Tensor {
 
     /// Squared difference.
     public func meanSquaredError(_ target: Tensor, reduction: Reduction = .mean) throws -> Tensor {
+        if dtype.isHalf { return try inSingle { try $0.meanSquaredError(target.cast(to: .f32), reduction: reduction) } }
         try checkPair("mse", target)
         return try (self - target).square().reduced(reduction)
     }
 
     /// Absolute difference.
     public func absoluteError(_ target: Tensor, reduction: Reduction = .mean) throws -> Tensor {
+        if dtype.isHalf { return try inSingle { try $0.absoluteError(target.cast(to: .f32), reduction: reduction) } }
         try checkPair("l1", target)
         return try (self - target).abs().reduced(reduction)
     }
 
     /// Huber's loss: half the square up to `delta`, linear beyond.
     public func huberError(_ target: Tensor, delta: Double = 1, reduction: Reduction = .mean) throws -> Tensor {
+        if dtype.isHalf {
+            return try inSingle { try $0.huberError(target.cast(to: .f32), delta: delta, reduction: reduction) }
+        }
         try checkPair("huber", target)
         guard delta > 0 else { throw MLOpsError(.failed, "`huber`: delta \(delta) is not positive") }
         let magnitude = try (self - target).abs()

@@ -9,6 +9,7 @@ extension Tensor {
     }
 
     public func maxPool2d(_ window: Window) throws -> Tensor {
+        if dtype.isHalf { return try cast(to: .f32).maxPool2d(window).cast(to: dtype) }
         let (geometry, target) = try pooling("maxPool2d", window)
         if isChannelsLast { return try maxPoolChannelsLast(geometry, target) }
         let x = contiguous()
@@ -44,6 +45,9 @@ extension Tensor {
     }
 
     public func avgPool2d(_ window: Window, countsPadding: Bool = true) throws -> Tensor {
+        if dtype.isHalf {
+            return try cast(to: .f32).avgPool2d(window, countsPadding: countsPadding).cast(to: dtype)
+        }
         let (geometry, target) = try pooling("avgPool2d", window)
         let output =
             isChannelsLast

@@ -8,7 +8,11 @@ extension Tensor {
 
     /// The product of this or its transpose with `other` or its transpose, without copying either.
     public func matmul(_ other: Tensor, transposesSelf: Bool, transposesOther: Bool) throws -> Tensor {
-        try requireFloat("matmul", self)
+        if let type = Tensor.productType(self, other) {
+            return try cast(to: type).matmul(
+                other.cast(to: type), transposesSelf: transposesSelf, transposesOther: transposesOther)
+        }
+        try requireAnyFloat("matmul", self)
         try requireSameType("matmul", self, other)
         guard rank >= 2, other.rank >= 2 else {
             throw shapeError("matmul", shape, other.shape, "both need at least 2 axes")
@@ -30,6 +34,10 @@ extension Tensor {
     }
 
     private func matrixProduct(_ other: Tensor, _ tA: Bool, _ tB: Bool) throws -> Tensor {
+        if dtype.isHalf {
+            let wide = try single.matrixProduct(other.single, tA, tB)
+            return recordProduct(wide.converted(to: dtype), other, tA, tB)
+        }
         try MatrixProduct.load(for: dtype)
         let (left, right) = (ProductOperand(self, isTransposed: tA), ProductOperand(other, isTransposed: tB))
         let product = MatrixProduct(left, right)
@@ -41,6 +49,10 @@ extension Tensor {
     }
 
     private func batchedProduct(_ other: Tensor, _ tA: Bool, _ tB: Bool, _ batch: [Int]) throws -> Tensor {
+        if dtype.isHalf {
+            let wide = try single.batchedProduct(other.single, tA, tB, batch)
+            return recordProduct(wide.converted(to: dtype), other, tA, tB)
+        }
         try MatrixProduct.load(for: dtype)
         let (left, right) = (ProductOperand(self, isTransposed: tA), ProductOperand(other, isTransposed: tB))
         let product = MatrixProduct(left, right)
@@ -59,6 +71,9 @@ extension Tensor {
         }
         return recordProduct(output, other, tA, tB)
     }
+
+    /// Halves as a constant of f32: products of them are summed up in f32 and rounded once.
+    private var single: Tensor { converted(to: .f32) }
 
     private func recordProduct(_ output: Tensor, _ other: Tensor, _ tA: Bool, _ tB: Bool) -> Tensor {
         guard isRecorded(self, other) else { return output }
@@ -89,7 +104,10 @@ extension Tensor {
     ///   - bias: `[out]`, or nil.
     /// - Returns: `[…, out]` for this of `[…, in]`.
     public func linear(weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
-        try requireFloat("linear", self)
+        if let type = Tensor.productType(self, weight) {
+            return try cast(to: type).linear(weight: weight.cast(to: type), bias: bias?.cast(to: type))
+        }
+        try requireAnyFloat("linear", self)
         try requireSameType("linear", self, weight)
         try requireRank("linear", weight, 2, "[out, in] of the weight")
         guard rank >= 1, shape[rank - 1] == weight.shape[1] else {
@@ -105,16 +123,9 @@ extension Tensor {
         }
         try MatrixProduct.load(for: dtype)
         let x = try asMatrix()
-        let (left, right) = (ProductOperand(x, isTransposed: false), ProductOperand(weight, isTransposed: true))
-        let product = MatrixProduct(left, right)
-        let summand = bias.contiguous()
-        let output = Tensor(shape: [product.rows, product.columns], dtype: dtype) { bytes in
-            let width = product.columns * dtype.size
-            for row in 0..<product.rows { (bytes + row * width).copyMemory(from: summand.pointer, byteCount: width) }
-            product.runInParallel(
-                dtype, left.tensor.base, strideA: left.stride, right.tensor.base, strideB: right.stride, bytes,
-                adds: true)
-        }
+        let output =
+            dtype.isHalf
+            ? x.single.biasedProduct(weight.single, bias.single).converted(to: dtype) : x.biasedProduct(weight, bias)
         return try record("linear", output, inputs: [x, weight, bias]) { g, _ in
             [
                 x.requiresGradient ? try g.matmul(weight) : nil,
@@ -122,6 +133,20 @@ extension Tensor {
                 bias.requiresGradient ? try g.sum(axes: [0]) : nil,
             ]
         }.reshaped(shape.dropLast() + [weight.shape[0]])
+    }
+
+    /// This matrix times the transpose of `weight` plus `bias` in each row; a constant.
+    private func biasedProduct(_ weight: Tensor, _ bias: Tensor) -> Tensor {
+        let (left, right) = (ProductOperand(self, isTransposed: false), ProductOperand(weight, isTransposed: true))
+        let product = MatrixProduct(left, right)
+        let summand = bias.contiguous()
+        return Tensor(shape: [product.rows, product.columns], dtype: dtype) { bytes in
+            let width = product.columns * dtype.size
+            for row in 0..<product.rows { (bytes + row * width).copyMemory(from: summand.pointer, byteCount: width) }
+            product.runInParallel(
+                dtype, left.tensor.base, strideA: left.stride, right.tensor.base, strideB: right.stride, bytes,
+                adds: true)
+        }
     }
 
     private func asMatrix() throws -> Tensor {

@@ -10,7 +10,7 @@ extension Tensor {
 
     /// Mean over `axes`, or over all of them if nil; of floats.
     public func mean(axes: [Int]? = nil, keepsAxes: Bool = false) throws -> Tensor {
-        try requireFloat("mean", self)
+        try requireAnyFloat("mean", self)
         return try summing("mean", axes, keepsAxes, isMean: true)
     }
 
@@ -49,9 +49,9 @@ extension Tensor {
 
     /// Σ x² of all elements, in double precision.
     public func sumOfSquares() throws -> Double {
-        try requireFloat("sumOfSquares", self)
-        let x = dense()
-        return ck_sum_of_squares(dtype.code, count, x.base)
+        try requireAnyFloat("sumOfSquares", self)
+        let x = (dtype.isHalf ? converted(to: .f32) : self).dense()
+        return ck_sum_of_squares(x.dtype.code, count, x.base)
     }
 
     private func extremes(_ operation: String, _ axis: Int) throws -> (values: Tensor, index: TensorStorage) {
@@ -59,6 +59,10 @@ extension Tensor {
         guard layout.extent > 0 else { throw shapeError(operation, shape, "axis \(axis) is empty") }
         var target = shape
         target.remove(at: axis)
+        if dtype.isHalf {
+            let (values, index) = try converted(to: .f32).extremes(operation, axis)
+            return (values.converted(to: dtype), index)
+        }
         let index = TensorStorage(byteCount: target.product * 4)
         let x = contiguous()
         let values = Tensor(shape: target, dtype: dtype) { bytes in
@@ -80,7 +84,12 @@ extension Tensor {
         let kept = shape.indices.map { axes.contains($0) ? 1 : shape[$0] }
         let target = keepsAxes ? kept : shape.indices.filter { !axes.contains($0) }.map { shape[$0] }
         let size = axes.reduce(1) { $0 * shape[$1] }
-        let output = try reduced(axes, scale: isMean ? 1 / Double(size) : 1, shape: target)
+        let scale = isMean ? 1 / Double(size) : 1
+        // Halves are summed up in f32 and rounded once.
+        let output =
+            dtype.isHalf
+            ? try converted(to: .f32).reduced(axes, scale: scale, shape: target).converted(to: dtype)
+            : try reduced(axes, scale: scale, shape: target)
         guard isRecorded(self) else { return output }
         return record(name, output, inputs: [self]) { [shape] gradient, _ in
             let spread = try gradient.reshaped(kept).broadcast(to: shape)

@@ -13,6 +13,7 @@ extension Tensor {
     }
 
     private func alongLast(_ name: String, _ axis: Int, _ body: (Tensor) throws -> Tensor) throws -> Tensor {
+        if dtype.isHalf { return try inSingle { try $0.alongLast(name, axis, body) } }
         try requireFloat(name, self)
         let axis = try checkedAxis(name, axis, rank: rank, shape: shape)
         guard shape[axis] > 0 else { throw shapeError(name, shape, "axis \(axis) is empty") }

@@ -57,7 +57,7 @@ public struct Tensor: Sendable {
     ///
     /// - Throws: if the elements are integers.
     public func requiringGradient() throws -> Tensor {
-        try requireFloat("requiringGradient", self)
+        try requireAnyFloat("requiringGradient", self)
         var result = self
         result.node = GraphNode.leaf()
         return result
@@ -128,12 +128,39 @@ func requireSameType(_ operation: String, _ left: Tensor, _ right: Tensor) throw
     }
 }
 
-/// Throws unless the elements are floats.
+/// Throws unless the elements are f32 or f64, which every kernel knows.
 func requireFloat(_ operation: String, _ x: Tensor) throws {
-    guard x.dtype.isFloat else {
+    guard x.dtype.isFloat, !x.dtype.isHalf else {
         throw MLOpsError(
             .failed, "`\(operation)`: \(x.dtype) of shape \(x.shape) is not of f32 or f64",
             hint: "convert it with `cast(to: .f32)`")
+    }
+}
+
+/// Throws unless the elements are floats of whatever width.
+func requireAnyFloat(_ operation: String, _ x: Tensor) throws {
+    guard x.dtype.isFloat else {
+        throw MLOpsError(
+            .failed, "`\(operation)`: \(x.dtype) of shape \(x.shape) is not of floats",
+            hint: "convert it with `cast(to: .f32)`")
+    }
+}
+
+/// Throws if the elements are truth values.
+func requireNumbers(_ operation: String, _ x: Tensor) throws {
+    guard x.dtype != .bool else {
+        throw MLOpsError(
+            .failed, "`\(operation)`: bool of shape \(x.shape) is not of numbers",
+            hint: "convert it with `cast(to:)`, or use `.&`, `.|` and `.^`")
+    }
+}
+
+/// Throws unless the tensor is of i64 indices.
+func requireIndices(_ operation: String, _ indices: Tensor) throws {
+    guard indices.dtype == .i64 else {
+        throw MLOpsError(
+            .failed, "`\(operation)`: indices of shape \(indices.shape) are \(indices.dtype), not i64",
+            hint: "convert them with `cast(to: .i64)`")
     }
 }
 

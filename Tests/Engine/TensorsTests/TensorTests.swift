@@ -71,9 +71,11 @@ import Testing
     @Test func bytesComeBackAsTheyWentIn() throws {
         let bytes: [UInt8] = (0..<24).map { $0 }
         for type in DType.allCases {
+            let bytes = type == .bool ? bytes.map { $0 % 2 } : bytes
             let tensor = try Tensor(bytes: bytes, shape: [24 / type.size], dtype: type)
             #expect(tensor.withUnsafeBytes { Array($0) } == bytes)
         }
+        #expect(message { try Tensor(bytes: bytes, shape: [24], dtype: .bool) }.contains("byte 2 at 2 is neither"))
         #expect(message { try Tensor(bytes: bytes, shape: [5], dtype: .f32) }.contains("24 bytes are not a tensor"))
         #expect(message { try Tensor(bytes: bytes, shape: [-6], dtype: .f32) }.contains("shape [-6]"))
         #expect(message { try Tensor(bytes: bytes, shape: [.max, 2], dtype: .f32) }.contains("cannot have shape"))

@@ -11,7 +11,7 @@
 /// Kernels of the tensor engine. Arrays are contiguous and row-major; none of them overlap unless a line says so. Each
 /// kernel exists as plain C and as AVX2+FMA and AVX-512 code; the processor decides at run time which one runs.
 
-enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_I32 = 3, CK_U8 = 4, CK_I8 = 5 };
+enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_I32 = 3, CK_U8 = 4, CK_I8 = 5, CK_F16 = 6, CK_BF16 = 7, CK_BOOL = 8 };
 
 // MARK: Processor
 
@@ -48,11 +48,21 @@ void ck_set_threads(int count);
 /// Whether this thread records operations for differentiation; starts as 1.
 int ck_recording(void);
 void ck_set_recording(int recording);
+/// The type that products on this thread round their operands to; starts as -1, none.
+int ck_autocast(void);
+void ck_set_autocast(int dtype);
 
 // MARK: Elementwise
 
-enum { CK_ADD, CK_SUB, CK_MUL, CK_DIV, CK_MAXIMUM, CK_MINIMUM };
-/// out[i] = a[i·stepA] op b[i·stepB]; steps are 0 or 1; `out` may be `a` or `b`. Integers: CK_ADD, CK_SUB, CK_MUL wrap round.
+// Of f16 and bf16 there are the kernels of this part only; they compute in f32 and round once.
+
+enum {
+    CK_ADD, CK_SUB, CK_MUL, CK_DIV, CK_MAXIMUM, CK_MINIMUM, CK_POWER,
+    CK_EQUAL, CK_UNEQUAL, CK_LESS, CK_LESS_EQUAL, CK_GREATER, CK_GREATER_EQUAL,  // these give bytes of 0 and 1
+    CK_AND, CK_OR, CK_XOR                                                        // of bool only
+};
+/// out[i] = a[i·stepA] op b[i·stepB]; steps are 0 or 1; `out` may be `a` or `b` if it has their type. CK_MAXIMUM and CK_MINIMUM
+/// give NaN if either is. Integers have neither CK_DIV nor CK_POWER, and wrap round; bool has comparisons and CK_AND to CK_XOR.
 void ck_binary(int dtype, int op, size_t n, const void *a, int stepA, const void *b, int stepB, void *out);
 
 /// `rows` times `ck_binary`, the rows of `a` and `b` lying `rowA` and `rowB` elements apart, those of `out` behind each other.
@@ -61,7 +71,8 @@ void ck_binary_rows(int dtype, int op, size_t rows, size_t n, const void *a, siz
 
 enum {
     CK_NEG, CK_EXP, CK_LOG, CK_SQRT, CK_TANH, CK_SIGMOID, CK_RELU, CK_GELU, CK_GELU_TANH, CK_ABS, CK_SQUARE,
-    CK_RECIPROCAL, CK_LEAKY_RELU, CK_SIN, CK_COS, CK_POW, CK_SOFTPLUS, CK_STEP, CK_SIGN, CK_ERF, CK_SCALE, CK_SHIFT
+    CK_RECIPROCAL, CK_LEAKY_RELU, CK_SIN, CK_COS, CK_POW, CK_SOFTPLUS, CK_STEP, CK_SIGN, CK_ERF, CK_SCALE, CK_SHIFT,
+    CK_LOG1P, CK_EXPM1, CK_FLOOR, CK_CEIL, CK_ROUND, CK_TRUNC, CK_AT_LEAST, CK_AT_MOST
 };
 /// out[i] = op(x[i]); `p` is the slope, exponent, factor or summand of those that have one; `out` may be `x`.
 void ck_unary(int dtype, int op, size_t n, const void *x, double p, void *out);
@@ -70,7 +81,11 @@ void ck_unary_gradient(int dtype, int op, size_t n, const void *g, const void *x
 /// y[i] += factor · x[i]
 void ck_accumulate(int dtype, size_t n, double factor, const void *x, void *y);
 void ck_fill(int dtype, size_t n, double value, void *out);
-/// Values of one dtype as another; floats are cut towards zero and saturate, NaN becomes 0.
+/// out[i] = c[i·stepC] ? a[i·stepA] : b[i·stepB], elements of `size` bytes; steps are 0 or 1.
+void ck_where(size_t size, size_t n, const uint8_t *c, int stepC, const void *a, int stepA, const void *b, int stepB,
+              void *out);
+/// Values of one dtype as another; floats are cut towards zero and saturate, NaN becomes 0 (but true). f16 and bf16 round to
+/// nearest even and pass through f32.
 void ck_convert(int from, int to, size_t n, const void *x, void *out);
 /// Whether all values are finite.
 int ck_all_finite(int dtype, size_t n, const void *x);
@@ -96,10 +111,13 @@ void ck_copy_tiles(size_t size, size_t tile, int rank, const size_t *shape, cons
 /// out += x, otherwise as `ck_copy_strided`.
 void ck_add_strided(int dtype, int rank, const size_t *shape, const ptrdiff_t *from, const ptrdiff_t *to, size_t first,
                     size_t last, const void *x, void *out);
-/// out[o, m, i] = x[o, index[o, m, i], i] for x of [outer, n, inner]; o in first ..< last.
-void ck_gather(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
+/// out[o, m, i] = x[o, index[o, m, i], i] for x of [outer, n, inner]; o in first ..< last; elements of `size` bytes.
+void ck_gather(size_t size, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *x,
                const int32_t *index, void *out);
-/// out[o, index[o, m, i], i] += g[o, m, i]; `out` is cleared first.
+/// out[o, index[o, m, i], i] = g[o, m, i], in the order of m.
+void ck_put(size_t size, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *g,
+            const int32_t *index, void *out);
+/// out[o, index[o, m, i], i] += g[o, m, i] of f32 or f64; `out` is cleared first.
 void ck_scatter(int dtype, size_t first, size_t last, size_t n, size_t m, size_t inner, const void *g,
                 const int32_t *index, void *out);
 /// The first k with index[k] outside 0 ..< bound, or -1.
