@@ -51,9 +51,10 @@ struct EngineBench {
             return classification(network, .uniform([128, 784], using: &random), labels(128))
         case "vae": return autoencoding(Tensor.uniform([128, 784], using: &random), &random)
         case "lenet": return try recipe("vision/lenet5", [1, 28, 28], labels(64), [:], &random)
-        case "resnet20": return try recipe("vision/resnet20", [3, 32, 32], labels(128), [:], &random)
+        case "resnet20":
+            return classification(try Networks.resnet20().makeNetwork(using: &random), .uniform([128, 3, 32, 32], using: &random), labels(128), momentum: true)
         case "mobilenet":
-            return try recipe("vision/mobilenetv2", [3, 32, 32], labels(64), ["width": 0.5], &random)
+            return classification(try Networks.mobilenet(0.5, side: 32, classes: 10).makeNetwork(using: &random), .uniform([64, 3, 32, 32], using: &random), labels(64), momentum: true)
         default: throw MLOpsError(.usage, "there is no workload `\(name)`")
         }
     }

@@ -156,4 +156,23 @@ struct ChannelsLastTests {
         }
         expectClose(try x.conv2d(weight: weight, window: window), try before.scaled(by: 2), "twice the weight")
     }
+
+    /// The gradient of a gradient's norm, as WGAN-GP and MAML need it.
+    @Test func secondDerivativesEqualThePlainOnes() throws {
+        var random = Philox(seed: 11, stream: "second")
+        let x = try Tensor.normal([3, 4, 8, 8], using: &random).requiringGradient()
+        let first = try Tensor.normal([8, 4, 3, 3], deviation: 0.3, using: &random).requiringGradient()
+        let second = try Tensor.normal([8, 1, 3, 3], deviation: 0.3, using: &random).requiringGradient()
+        let weight = try Tensor.normal([8], mean: 1, using: &random).requiringGradient()
+        func all() throws -> [Tensor] {
+            let window = Window(height: 3, width: 3, padding: 1)
+            let hidden = try x.conv2d(weight: first, window: window, activation: .relu6)
+            let normal = try hidden.conv2d(weight: second, window: window, groups: 8)
+                .batchNorm(weight: weight, bias: nil, adding: hidden, activation: .relu)
+            let score = try normal.output.maxPool2d(kernel: 2).avgPool2d(kernel: 2).square().sum()
+            let slope = try grad(of: score, with: [x], createGraph: true)[0]
+            return try [slope] + grad(of: slope.square().sum(), with: [x, first, second, weight])
+        }
+        for (place, (a, b)) in zip(try all(), try plainly(all)).enumerated() { expectClose(a, b, "gradient \(place)") }
+    }
 }
