@@ -64,6 +64,12 @@ KERNEL void NAME(col2im)(const ck_window *w, const T *columns, T *image) {
             }
 }
 
+// Whether windows of 2 by 2 lie next to each other.
+INLINE int NAME(isHalving)(const ck_window *w) {
+    return w->kernelHeight == 2 && w->kernelWidth == 2 && w->strideX == 2 && w->strideY == 2 && w->padX == 0 && w->padY == 0
+        && w->dilationX == 1 && w->dilationY == 1;
+}
+
 // One row of windows of 2 by 2. A NaN wins and stays: nothing is larger than it.
 INLINE void NAME(maxOfPairs)(int n, int width, int32_t start, const T *restrict top, T *restrict out,
                              int32_t *restrict index) {
@@ -80,8 +86,7 @@ INLINE void NAME(maxOfPairs)(int n, int width, int32_t start, const T *restrict 
 }
 
 KERNEL void NAME(maxPool)(const ck_window *w, const T *image, T *out, int32_t *index) {
-    const int isHalving = w->kernelHeight == 2 && w->kernelWidth == 2 && w->strideX == 2 && w->strideY == 2
-        && w->padX == 0 && w->padY == 0 && w->dilationX == 1 && w->dilationY == 1;
+    const int isHalving = NAME(isHalving)(w);
     for (int c = 0; c < w->channels; c++, image += (ptrdiff_t)w->height * w->width)
         for (int y = 0; y < w->outHeight; y++, out += w->outWidth, index += w->outWidth) {
             if (isHalving) {
@@ -151,10 +156,28 @@ KERNEL void NAME(avgPoolGradient)(const ck_window *w, int countsPadding, const T
 
 // The same of one picture [height, width, channels]: the channels of a pixel are next to each other.
 
+INLINE void NAME(maxOfPixels)(size_t channels, const T *restrict top, const T *restrict bottom, int32_t at, int32_t width,
+                              T *restrict out, int32_t *restrict index) {
+    for (size_t i = 0; i < channels; i++) {
+        T a = top[i], b = top[i + channels], c = bottom[i], d = bottom[i + channels];
+        int32_t rightTop = (a == a) & !(b <= a), rightBottom = (c == c) & !(d <= c);
+        T upper = rightTop ? b : a, lower = rightBottom ? d : c;
+        int32_t isLower = (upper == upper) & !(lower <= upper);
+        out[i] = isLower ? lower : upper;
+        index[i] = isLower ? at + width + rightBottom : at + rightTop;
+    }
+}
+
 KERNEL void NAME(maxPoolLast)(const ck_window *w, const T *image, T *out, int32_t *index) {
     const size_t channels = (size_t)w->channels;
     for (int y = 0; y < w->outHeight; y++)
         for (int x = 0; x < w->outWidth; x++, out += channels, index += channels) {
+            if (NAME(isHalving)(w)) {
+                const T *top = image + (size_t)(2 * y * w->width + 2 * x) * channels;
+                const T *bottom = top + (size_t)w->width * channels;
+                NAME(maxOfPixels)(channels, top, bottom, 2 * (y * w->width + x), w->width, out, index);
+                continue;
+            }
             int isFirst = 1;
             for (int ky = 0; ky < w->kernelHeight; ky++) {
                 int row = y * w->strideY + ky * w->dilationY - w->padY;
