@@ -1,7 +1,7 @@
 internal import Basics
 internal import Datasets
 internal import Interchange
-internal import NeuralNets
+package import NeuralNets
 internal import Tensors
 
 /// The part of a training that no longer knows of files: a network, examples, a plan.
@@ -21,9 +21,11 @@ struct NetworkTraining {
 
     func run(progress: (EpochRecord) -> Void) throws -> Outcome {
         var generator = Philox(seed: seed, stream: "weights")
-        let network = try architecture.makeNetwork(using: &generator)
+        let network = try architecture.makeNetwork(
+            using: &generator, initializer: plan.initialization.initializer)
         let trainer = try Trainer(
-            network, optimizer: makeOptimizer(for: network), loss: .crossEntropy(labelSmoothing: plan.labelSmoothing),
+            network, optimizer: plan.makeOptimizer(for: network),
+            loss: .crossEntropy(labelSmoothing: plan.labelSmoothing),
             metrics: [.accuracy], configuration: configuration())
         let history = try withoutActuallyEscaping(progress) { progress in
             try trainer.fit(ExampleSource(examples: training), validation: validation.map(ExampleSource.init)) {
@@ -47,24 +49,38 @@ struct NetworkTraining {
         var configuration = TrainerConfiguration(epochs: plan.epochs, batchSize: plan.batchSize, seed: seed)
         let warmUp = Int((plan.warmUpEpochs * Double(stepsPerEpoch)).rounded())
         let steps = max(1, plan.epochs * stepsPerEpoch - warmUp)
-        let main: Schedule = plan.schedule == .cosine ? .cosine(steps: steps) : .constant
+        let main: Schedule =
+            switch plan.schedule {
+            case .cosine: .cosine(steps: steps)
+            case .constant: .constant
+            case .step: plan.stepSchedule(steps: steps)
+            }
         configuration.schedule = warmUp > 0 ? .warmUp(steps: warmUp, then: main) : main
         configuration.patience = validation != nil && plan.patience > 0 ? plan.patience : nil
         configuration.restoresBest = validation != nil
         configuration.dropsLast = dropsLast
-        configuration.validationBatchSize = 1024
+        configuration.validationBatchSize = 256
+        configuration.clipNorm = plan.clipNorm > 0 ? plan.clipNorm : nil
         return configuration
     }
+}
 
-    private func makeOptimizer(for network: Sequential) -> any Optimizer {
+extension TrainingPlan {
+    /// A tenth of the rate from half of `steps` on.
+    fileprivate func stepSchedule(steps: Int) -> NeuralNets.Schedule {
+        .step(interval: max(1, (steps + 1) / 2), factor: 0.1)
+    }
+
+    /// The optimizer of the plan over all parameters of `network`.
+    package func makeOptimizer(for network: Module) -> any NeuralNets.Optimizer {
         let parameters = network.parameters().map(\.parameter)
-        switch plan.optimizer {
-        case .adamw:
-            return AdamW(parameters, learningRate: plan.learningRate, weightDecay: plan.weightDecay)
+        switch optimizer {
+        case .adamw: return AdamW(parameters, learningRate: learningRate, weightDecay: weightDecay)
+        case .adam: return Adam(parameters, learningRate: learningRate, weightDecay: weightDecay)
         case .sgd:
             return SGD(
-                parameters, learningRate: plan.learningRate, momentum: plan.momentum, isNesterov: plan.momentum > 0,
-                weightDecay: plan.weightDecay)
+                parameters, learningRate: learningRate, momentum: momentum, isNesterov: momentum > 0,
+                weightDecay: weightDecay)
         }
     }
 }

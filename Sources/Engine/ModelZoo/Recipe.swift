@@ -1,4 +1,4 @@
-internal import Basics
+package import Basics
 package import Datasets
 package import Interchange
 
@@ -10,10 +10,16 @@ package protocol Recipe: Sendable {
     var summary: String { get }
     /// The paper or book that the architecture comes from.
     var source: String { get }
+    /// Where it differs from its source, each one line without a full stop.
+    var deviations: [String] { get }
+    /// What it must reach, and on what.
+    var goals: [RecipeGoal] { get }
     /// The kind of dataset that it takes.
     var kind: DatasetDescription.Kind { get }
     /// The settings of its own, and `TrainingPlan.parameters` with its defaults.
     var hyperparameters: [HyperParameter] { get }
+    /// How it learns.
+    var method: TrainingMethod { get }
 
     /// The network for examples of shape `input`.
     ///
@@ -21,9 +27,39 @@ package protocol Recipe: Sendable {
     func architecture(input: [Int], classes: Int, settings: HyperParameters) throws -> Architecture
 }
 
+extension Recipe {
+    package var method: TrainingMethod { .gradientDescent }
+}
+
+/// How a recipe finds its weights.
+package enum TrainingMethod: Sendable {
+    /// By the gradient of the cross-entropy.
+    case gradientDescent
+    /// By Rosenblatt's rule: only examples that are classified wrongly change the weights.
+    case perceptronRule
+}
+
+/// A result that a recipe must reach.
+package struct RecipeGoal: Codable, Hashable, Sendable {
+    /// The dataset, for people.
+    package var dataset: String
+    /// What `mlops train --set` is given, where it differs from the defaults.
+    package var settings: [String: JSONValue]
+    /// The least accuracy on the test split.
+    package var accuracy: Double
+
+    package init(_ dataset: String, accuracy: Double, settings: [String: JSONValue] = [:]) {
+        self.dataset = dataset
+        self.accuracy = accuracy
+        self.settings = settings
+    }
+}
+
 /// The recipes by name.
 package enum Recipes {
-    package static let all: [any Recipe] = [TabularMLP(), LeNet5()]
+    package static let all: [any Recipe] = [
+        Perceptron(), TabularMLP(), PictureMLP(), LeNet5(), AlexNet(), VGG11(), ResNet(), DenseNet(), MobileNetV2(),
+    ]
 
     /// The recipe `name`.
     ///

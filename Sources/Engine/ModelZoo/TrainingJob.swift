@@ -105,10 +105,20 @@ package struct TrainingJob: Sendable {
         let architecture = try recipe.architecture(
             input: encoding.input.shape, classes: encoding.classes.count, settings: settings)
         _ = try architecture.shapes()
-        let training = NetworkTraining(
-            architecture: architecture, plan: plan, seed: seed, training: examples.subset(split.kept),
-            validation: split.heldOut.isEmpty ? nil : examples.subset(split.heldOut))
-        let outcome = try training.run(progress: progress)
+        let held = split.heldOut.isEmpty ? nil : examples.subset(split.heldOut)
+        let outcome: NetworkTraining.Outcome
+        switch recipe.method {
+        case .gradientDescent:
+            let training = NetworkTraining(
+                architecture: architecture, plan: plan, seed: seed, training: examples.subset(split.kept),
+                validation: held)
+            outcome = try training.run(progress: progress)
+        case .perceptronRule:
+            let training = PerceptronTraining(
+                settings: settings, seed: seed, training: examples.subset(split.kept), validation: held,
+                classes: encoding.classes.count)
+            outcome = try training.run(progress: progress)
+        }
         let description = ModelFile.Description(
             precision: .float32, recipe: recipe.name, architecture: architecture,
             input: try JSONValue(encoding: encoding.input), classes: encoding.classes,

@@ -1,9 +1,31 @@
 internal import Basics
+internal import NeuralNets
 
 /// The settings that every recipe shares: optimizer, schedule, batches, stopping.
 package struct TrainingPlan: Hashable, Sendable {
-    package enum Optimizer: String, CaseIterable, Sendable { case adamw, sgd }
-    package enum Schedule: String, CaseIterable, Sendable { case cosine, constant }
+    package enum Optimizer: String, CaseIterable, Sendable { case adamw, sgd, adam }
+    package enum Schedule: String, CaseIterable, Sendable { case cosine, constant, step }
+    /// Of the weights of linear layers and convolutions, as torch.nn.init names them.
+    package enum Initialization: String, CaseIterable, Sendable {
+        case standard
+        case kaimingNormal = "kaiming_normal"
+        case kaimingUniform = "kaiming_uniform"
+        case xavierNormal = "xavier_normal"
+        case xavierUniform = "xavier_uniform"
+        /// A normal distribution of deviation 1, far too wide: to see units saturate.
+        case wide
+
+        var initializer: Initializer {
+            switch self {
+            case .standard: .standard
+            case .kaimingNormal: .kaimingNormal()
+            case .kaimingUniform: .kaimingUniform()
+            case .xavierNormal: .xavierNormal()
+            case .xavierUniform: .xavierUniform()
+            case .wide: .normal(deviation: 1)
+            }
+        }
+    }
 
     package var epochs: Int
     package var batchSize: Int
@@ -21,6 +43,9 @@ package struct TrainingPlan: Hashable, Sendable {
     package var labelSmoothing: Double
     /// Uses only about this many training examples, classes kept in proportion; 0 for all.
     package var exampleLimit: Int
+    /// The L2 norm that all gradients together are scaled down to; 0 for never.
+    package var clipNorm: Double
+    package var initialization: Initialization
 
     package init(_ settings: HyperParameters) {
         epochs = settings.integer("epochs")
@@ -35,41 +60,70 @@ package struct TrainingPlan: Hashable, Sendable {
         patience = settings.integer("patience")
         labelSmoothing = settings.number("label_smoothing")
         exampleLimit = settings.integer("example_limit")
+        clipNorm = settings.number("clip_norm")
+        initialization = Initialization(rawValue: settings.text("initialization")) ?? .standard
+    }
+
+    /// The defaults of one recipe.
+    package struct Defaults: Sendable {
+        package var epochs: Int
+        package var batchSize: Int
+        package var learningRate: Double
+        package var weightDecay: Double
+        package var optimizer = Optimizer.adamw
+        package var warmUpEpochs = 0.3
+        package var validationShare = 0.0
+        package var patience = 0
+        package var initialization = Initialization.standard
     }
 
     /// The shared settings, with the defaults of one recipe.
-    package static func parameters(
-        epochs: Int, batchSize: Int, learningRate: Double, weightDecay: Double, warmUpEpochs: Double,
-        validationShare: Double, patience: Int
-    ) -> [HyperParameter] {
-        func int(_ value: Int) -> JSONValue { .int(Int64(value)) }
-        return [
-            HyperParameter("epochs", .integer(1...10000), default: int(epochs), "passes over the training split"),
-            HyperParameter("batch_size", .integer(1...65536), default: int(batchSize), "examples of one step"),
+    package static func parameters(_ defaults: Defaults) -> [HyperParameter] {
+        loopParameters(defaults) + rateParameters(defaults)
+    }
+
+    private static func loopParameters(_ defaults: Defaults) -> [HyperParameter] {
+        [
             HyperParameter(
-                "learning_rate", .number(1e-8...10), default: .double(learningRate), "the schedule's largest step size"),
+                "epochs", .integer(1...10000), default: .int(Int64(defaults.epochs)), "passes over the training split"),
             HyperParameter(
-                "optimizer", .choice(Optimizer.allCases.map(\.rawValue)), default: "adamw",
-                "AdamW, or stochastic gradient descent with Nesterov momentum"),
-            HyperParameter("momentum", .number(0...0.999), default: 0.9, "of the optimizer sgd"),
+                "batch_size", .integer(1...65536), default: .int(Int64(defaults.batchSize)), "examples of one step"),
             HyperParameter(
-                "weight_decay", .number(0...1), default: .double(weightDecay), "pull of the weights towards 0"),
-            HyperParameter(
-                "schedule", .choice(Schedule.allCases.map(\.rawValue)), default: "cosine",
-                "how the learning rate falls after the warm-up"),
-            HyperParameter(
-                "warm_up_epochs", .number(0...1000), default: .double(warmUpEpochs),
-                "epochs over which the learning rate rises from 0"),
-            HyperParameter(
-                "validation_share", .number(0...0.5), default: .double(validationShare),
+                "validation_share", .number(0...0.5), default: .double(defaults.validationShare),
                 "share of the training split held out, by class, to choose the best epoch"),
             HyperParameter(
-                "patience", .integer(0...10000), default: int(patience),
+                "patience", .integer(0...10000), default: .int(Int64(defaults.patience)),
                 "epochs without a better validation loss before training stops, 0 for never"),
             HyperParameter(
                 "label_smoothing", .number(0...0.5), default: 0, "share of each label spread over all classes"),
             HyperParameter(
                 "example_limit", .integer(0...1_000_000_000), default: 0, "training examples to use, 0 for all"),
+        ]
+    }
+
+    private static func rateParameters(_ defaults: Defaults) -> [HyperParameter] {
+        [
+            HyperParameter(
+                "learning_rate", .number(1e-8...1000), default: .double(defaults.learningRate),
+                "the schedule's largest step size"),
+            HyperParameter(
+                "optimizer", .choice(Optimizer.allCases.map(\.rawValue)), default: .string(defaults.optimizer.rawValue),
+                "AdamW, stochastic gradient descent with Nesterov momentum, or Adam"),
+            HyperParameter("momentum", .number(0...0.999), default: 0.9, "of the optimizer sgd"),
+            HyperParameter(
+                "weight_decay", .number(0...1), default: .double(defaults.weightDecay), "pull of the weights towards 0"),
+            HyperParameter(
+                "schedule", .choice(Schedule.allCases.map(\.rawValue)), default: "cosine",
+                "how the learning rate falls after the warm-up; step: to a tenth at half"),
+            HyperParameter(
+                "warm_up_epochs", .number(0...1000), default: .double(defaults.warmUpEpochs),
+                "epochs over which the learning rate rises from 0"),
+            HyperParameter(
+                "clip_norm", .number(0...1e6), default: 0, "norm that the gradients are scaled down to, 0 for never"),
+            HyperParameter(
+                "initialization", .choice(Initialization.allCases.map(\.rawValue)),
+                default: .string(defaults.initialization.rawValue),
+                "of the weights; wide is a normal distribution of deviation 1, which saturates"),
         ]
     }
 }

@@ -45,7 +45,7 @@ extension FoldedLayer {
                 weight: tensors?.weight, bias: tensors?.bias, epsilon: Architecture.batchNormEpsilon)
         case .maxPool2d(let window): return try x.maxPool2d(window)
         case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
-        case .globalAvgPool2d: return try LayerSpec.globalAverage(x)
+        case .globalAvgPool2d: return try x.mean(axes: [2, 3])
         case .flatten: return try x.flattened(from: 1)
         case .dropout: return x
         case .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu: return try layer.applyPointwise(x)
@@ -62,7 +62,7 @@ extension LayerSpec {
     func applyPointwise(_ x: Tensor) throws -> Tensor {
         switch self {
         case .relu: try x.relu()
-        case .relu6: try LayerSpec.relu6(x)
+        case .relu6: try x.relu6()
         case .leakyReLU(let slope): try x.leakyReLU(slope: slope)
         case .tanh: try x.tanh()
         case .sigmoid: try x.sigmoid()

@@ -12,8 +12,8 @@ import Testing
         #expect(try Recipes.named("tabular/mlp").kind == .tabular)
         let near = try #require(throws: MLOpsError.self) { try Recipes.named("vision/lenet") }
         #expect(near.kind == .notFound && near.hint == "did you mean `vision/lenet5`?")
-        let far = try #require(throws: MLOpsError.self) { try Recipes.named("resnet") }
-        #expect(far.hint == "there are tabular/mlp, vision/lenet5")
+        let far = try #require(throws: MLOpsError.self) { try Recipes.named("transformer") }
+        #expect(far.hint?.hasPrefix("there are tabular/perceptron, tabular/mlp, vision/mlp, vision/lenet5") == true)
     }
 
     @Test func everySettingAcceptsItsDefault() {
@@ -31,7 +31,7 @@ import Testing
         (["epochs": 2.5], "is 2.5, expected a whole number", "epochs"),
         (["dropout": "high"], "is \"high\", expected a number in 0...0.9", "dropout"),
         (["hidden": [64, 0]], "is [64,0], expected a list", "hidden"),
-        (["optimizer": "adam"], "expected one of adamw, sgd", "optimizer"),
+        (["optimizer": "adams"], "expected one of adamw, sgd", "optimizer"),
         (["batch_norm": 1], "expected true or false", "batch_norm"),
         ("fast", "is not a map of settings", ""),
     ]
@@ -84,6 +84,35 @@ import Testing
                 #expect(isAbsorbed || gradient.floats().contains { $0 != 0 }, "\(recipe.name) \(parameter.path)")
             }
         }
+    }
+
+    /// Two clouds that a line divides: the rule ends with no mistake (Novikoff, 1962).
+    @Test func thePerceptronDividesWhatALineDivides() throws {
+        let folder = try TemporaryFolder()
+        var random = Philox(seed: 3)
+        func rows(_ count: Int) -> String {
+            (0..<count).map { _ in
+                let (a, b) = (random.nextUniform() * 4 - 2, random.nextUniform() * 4 - 2)
+                let side = a + 2 * b > 0.3
+                return "\(a + (side ? 0.2 : -0.2)),\(b),\(side ? "up" : "down")\n"
+            }.joined()
+        }
+        try folder.write("train.csv", rows(200))
+        try folder.write("test.csv", rows(200))
+        var description = DatasetDescription(
+            kind: .tabular, name: "clouds",
+            splits: ["train": .init(files: ["train.csv"]), "test": .init(files: ["test.csv"])])
+        description.columns = [
+            .init(name: "a", type: .numeric), .init(name: "b", type: .numeric),
+            .init(name: "label", type: .categorical),
+        ]
+        description.label = .init(column: "label")
+        try description.write(to: folder.path)
+        let job = try TrainingJob(recipe: Perceptron(), dataset: DatasetFolder(folder.path), config: nil, seed: 1)
+        let model = try job.run()
+        #expect(model.history.last?.trainLoss == 0 && model.history.count < 100)
+        #expect(model.parameterCount == 6)
+        #expect(try job.run().file.tensors["0.weight"]?.floats() == model.file.tensors["0.weight"]?.floats())
     }
 
     private func isBeforeNorm(_ path: String, in network: Sequential) -> Bool {

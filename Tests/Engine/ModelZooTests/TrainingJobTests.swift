@@ -98,7 +98,8 @@ private let quick: JSONValue = ["epochs": 6, "batch_size": 32, "hidden": [16], "
         let error = try #require(throws: MLOpsError.self) {
             try TrainingJob(recipe: LeNet5(), dataset: dataset, config: nil, seed: 0)
         }
-        #expect(error.message.contains("takes images data") && error.hint == "use `tabular/mlp`")
+        #expect(
+            error.message.contains("takes images data") && error.hint == "use `tabular/perceptron` or `tabular/mlp`")
     }
 
     @Test func aLearningRateThatExplodesIsNoModel() throws {
