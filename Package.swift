@@ -199,6 +199,6 @@ let package = Package(
 if Context.environment["MLOPS_BENCHMARKS"] == "1" {
     package.targets.append(
         .executableTarget(
-            name: "engine-bench", dependencies: ["Basics", "Tensors", "NeuralNets", "Interchange", "ModelZoo"],
+            name: "engine-bench", dependencies: ["Basics", "Tensors", "NeuralNets", "Interchange", "ModelZoo", "Inference"],
             path: "Benchmarks/EngineBench", swiftSettings: ourSwiftSettings))
 }

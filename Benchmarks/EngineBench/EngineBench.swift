@@ -6,24 +6,40 @@ import ModelZoo
 import NeuralNets
 import Tensors
 
-/// One workload of `Benchmarks/engine` on our engine, as its users write it: `engine-bench WORKLOAD STEPS THREADS` prints one line
-/// when the first step is done and one with the time of each step after that, as `support/torch_peer.py` does for PyTorch.
+/// One workload of `Benchmarks/engine` on our engine. Each prints one line when its first step is done and one with the time of
+/// each step after that, as `support/torch_peer.py` and `support/onnxruntime_peer.py` do:
+///
+///     engine-bench train WORKLOAD STEPS THREADS
+///     engine-bench write NETWORK STEM             STEM.safetensors and STEM.onnx with weights of no meaning
+///     engine-bench infer STEM BATCH COUNT THREADS
 @main
 struct EngineBench {
     static func main() throws {
-        let words = CommandLine.arguments
-        guard words.count == 4, let steps = Int(words[2]), let threads = Int(words[3]) else {
-            throw MLOpsError(.usage, "usage: engine-bench WORKLOAD STEPS THREADS")
+        var words = CommandLine.arguments.dropFirst()
+        let verb = words.popFirst()
+        let names = Array(words)
+        let numbers = names.dropFirst().compactMap { Int($0) }
+        switch (verb, names.count, numbers.count) {
+        case ("train", 3, 2):
+            EngineThreads.count = numbers[1]
+            let step = try workload(names[0])
+            try measure(steps: numbers[0]) {
+                try step()
+                return "{\"workload\": \"\(names[0])\"}"
+            }
+        default: throw MLOpsError(.usage, "what `engine-bench` does is said in its source")
         }
-        EngineThreads.count = threads
-        let step = try workload(words[1])
+    }
+
+    /// - Parameter step: returns what to print of the first.
+    private static func measure(steps: Int, _ step: () throws -> String) throws {
         var times: [Double] = []
         for index in 0...steps {
             let start = ContinuousClock.now
-            try step()
+            let line = try step()
             times.append((ContinuousClock.now - start).seconds * 1e3)
             if index == 0 {
-                print("{\"workload\": \"\(words[1])\"}")
+                print(line)
                 fflush(nil)
             }
         }
@@ -51,10 +67,9 @@ struct EngineBench {
             return classification(network, .uniform([128, 784], using: &random), labels(128))
         case "vae": return autoencoding(Tensor.uniform([128, 784], using: &random), &random)
         case "lenet": return try recipe("vision/lenet5", [1, 28, 28], labels(64), [:], &random)
-        case "resnet20":
-            return classification(try Networks.resnet20().makeNetwork(using: &random), .uniform([128, 3, 32, 32], using: &random), labels(128), momentum: true)
+        case "resnet20": return try recipe("vision/resnet20", [3, 32, 32], labels(128), [:], &random)
         case "mobilenet":
-            return classification(try Networks.mobilenet(0.5, side: 32, classes: 10).makeNetwork(using: &random), .uniform([64, 3, 32, 32], using: &random), labels(64), momentum: true)
+            return try recipe("vision/mobilenetv2", [3, 32, 32], labels(64), ["width": 0.5], &random)
         default: throw MLOpsError(.usage, "there is no workload `\(name)`")
         }
     }

@@ -83,7 +83,7 @@ def training(bench) -> None:
     ratios = []
     for name, work, steps in TRAINING:
         words = [name, steps, THREADS]
-        mine, other, about = both([ours, *words], [python, HERE / "torch_peer.py", *words], bench.runs)
+        mine, other, about = both([ours, "train", *words], [python, HERE / "torch_peer.py", *words], bench.runs)
         memory = dict(
             ours_peak_mib=round(max(mine.peaks)), theirs_peak_mib=round(min(other.peaks)))
         bench.results.add(work, "torch", about["version"], mine.median, other.median, "ms", 1, **memory)
@@ -100,4 +100,36 @@ def training(bench) -> None:
         "the training steps above: geometric mean of the ratios", "torch", about["version"], 1, mean, "", 1.5)
 
 
-ALL = [training]
+#: Name, what it is, sizes of the batch with the runs of one process.
+INFERENCE = [
+    ("resnet20", "ResNet-20, 3 × 32²", ((1, 400), (32, 60))),
+    ("mobilenet", "MobileNetV2, 3 × 224²", ((1, 100), (32, 8))),
+]
+
+
+def inference(bench) -> None:
+    """Inference in single precision beside onnxruntime, which reads the ONNX file that we wrote."""
+    ours, python = engine_bench(), peers.onnxruntime_python()
+    for name, network, batches in INFERENCE:
+        stem = bench.folder / name
+        subprocess.run([ours, "write", name, stem], check=True)
+        for batch, count in batches:
+            words = [stem, batch, count, THREADS]
+            outputs = [
+                run(command, Sample())["output"]
+                for command in ([ours, "infer", *words], [python, HERE / "onnxruntime_peer.py", *words])]
+            scale = max(1.0, max(map(abs, outputs[1])))
+            worst = max(abs(a - b) for a, b in zip(*outputs, strict=True))
+            if worst > 1e-4 * scale:
+                raise Failure(f"{network}: the outputs differ by {worst}, at sizes up to {scale}")
+            mine, other, about = both(
+                [ours, "infer", *words], [python, HERE / "onnxruntime_peer.py", *words], bench.runs)
+            bench.results.add(
+                f"inference of {network}, batch {batch}", "onnxruntime", about["version"], mine.median, other.median, "ms",
+                0.9, ours_peak_mib=round(max(mine.peaks)), theirs_peak_mib=round(min(other.peaks)))
+            bench.results.add(
+                f"peak memory of inference of {network}, batch {batch}", "onnxruntime", about["version"], max(mine.peaks),
+                min(other.peaks), "MiB", 1)
+
+
+ALL = [training, inference]

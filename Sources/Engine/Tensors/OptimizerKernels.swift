@@ -68,7 +68,8 @@ package struct ParameterUpdate {
     package var step: OptimizerStep
 
     package init(value: Tensor, gradient: Tensor, states: [Tensor] = [], step: OptimizerStep) {
-        precondition(!value.dtype.isHalf, "optimizers step on f32 or f64: keep a copy of \(value.dtype) parameters in f32")
+        precondition(
+            !value.dtype.isHalf, "optimizers step on f32 or f64: keep a copy of \(value.dtype) parameters in f32")
         self.value = value
         self.gradient = gradient.converted(to: value.dtype)
         self.states = states
