@@ -185,8 +185,7 @@ let package = Package(
         .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets", "Interchange"]),
         .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
         .tests(
-            of: "Inference", in: "Engine",
-            uses: ["Tensors", "TensorFiles", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
+            of: "Inference", in: "Engine", uses: ["Tensors", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
         .tests(of: "Workspaces", in: "App", uses: ["ArtifactRegistry", "ContentStorage", "Gates", "Remotes"]),
         .tests(of: "TerminalOutput", in: "CLI"),
         .testTarget(
@@ -199,6 +198,7 @@ let package = Package(
 if Context.environment["MLOPS_BENCHMARKS"] == "1" {
     package.targets.append(
         .executableTarget(
-            name: "engine-bench", dependencies: ["Basics", "Tensors", "NeuralNets", "Interchange", "ModelZoo", "Inference"],
+            name: "engine-bench",
+            dependencies: ["Basics", "Tensors", "NeuralNets", "Interchange", "ModelZoo", "Inference"],
             path: "Benchmarks/EngineBench", swiftSettings: ourSwiftSettings))
 }

@@ -87,6 +87,7 @@ static int decode(decoder *state, const uint8_t *bytes, size_t count, size_t max
     if (setjmp(state->jump)) return -1;
     do_jpeg_CreateDecompress(info, JPEG_LIB_VERSION, sizeof *info);
     info->client_data = state;
+    info->mem->max_memory_to_use = 512 << 20;  // a progressive picture is kept whole
     state->progress.progress_monitor = limitScans;
     info->progress = &state->progress;
     do_jpeg_mem_src(info, bytes, count);

@@ -47,12 +47,14 @@ package struct CSVRow: Sendable {
     private(set) var bytes: [UInt8] = []
     /// Where each field ends in `bytes`.
     private var ends: [Int] = []
+    /// All bytes or-ed together: below 128 if the text is ASCII.
+    private var union: UInt8 = 0
 
     init(location: SourceLocation) { self.location = location }
 
     package var count: Int { ends.count }
 
-    /// The field at `index` as text; broken UTF-8 becomes U+FFFD.
+    /// The field at `index` as text.
     package subscript(index: Int) -> String { String(decoding: self.bytes(of: index), as: UTF8.self) }
 
     package func bytes(of index: Int) -> ArraySlice<UInt8> { bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }
@@ -113,6 +115,7 @@ package final class CSVReader {
             guard let header = try scanner.next() else {
                 throw MLOpsError(.usage, "`\(path)` is empty, expected a header with the columns' names")
             }
+            try header.checkText()
             let found = header.fields
             if let twice = Dictionary(grouping: found, by: \.self).first(where: { $0.value.count > 1 })?.key {
                 throw MLOpsError(.usage, "the header names column `\(printable(twice))` twice", at: header.location)
@@ -143,6 +146,7 @@ package final class CSVReader {
                 hint: "check for an unquoted delimiter or a cut line; fields with the delimiter need \"quotes\"",
                 at: row.location)
         }
+        try row.checkText()
         return row
     }
 
@@ -158,7 +162,20 @@ extension CSVRow {
     var byteCount: Int { bytes.count }
 
     @inline(__always)
-    mutating func append(_ byte: UInt8) { bytes.append(byte) }
+    mutating func append(_ byte: UInt8) {
+        bytes.append(byte)
+        union |= byte
+    }
+
+    /// - Throws: kind `.usage` naming the first field that is not UTF-8.
+    func checkText() throws {
+        guard union >= 0x80,
+            let index = (0..<count).first(where: { String(validating: self.bytes(of: $0), as: UTF8.self) == nil })
+        else { return }
+        throw MLOpsError(
+            .usage, "field \(index + 1) holds `\(printable(String(self[index].prefix(60))))`, which is not UTF-8",
+            hint: "convert the file, such as with `iconv -f latin1 -t utf-8`", at: location)
+    }
 
     mutating func endField() { ends.append(bytes.count) }
 }

@@ -1,4 +1,5 @@
 internal import Basics
+internal import TensorFiles
 
 /// What a dataset folder says of itself in its `dataset.json` (Documentation/formats/dataset-folder.md).
 package struct DatasetDescription: Codable, Hashable, Sendable {
@@ -8,15 +9,44 @@ package struct DatasetDescription: Codable, Hashable, Sendable {
     package struct Split: Codable, Hashable, Sendable {
         /// Tabular: CSV files read one after the other.
         package var files: [String]?
-        /// Images: one IDX file of pixels and one of labels.
+        /// Images: a file of an array of pictures and one of their labels (`ArrayFile`), or a folder of pictures by class.
         package var images: String?
         package var labels: String?
+        package var folder: String?
+        /// Tabular: a file of an array of numbers, `[count, columns]`, with `labels`.
+        package var features: String?
 
         package init(files: [String]) { self.files = files }
+
+        package init(folder: String) { self.folder = folder }
+
+        package init(features: String, labels: String) {
+            self.features = features
+            self.labels = labels
+        }
 
         package init(images: String, labels: String) {
             self.images = images
             self.labels = labels
+        }
+
+        /// All files and folders that are named, without the names of arrays in them.
+        package var paths: [String] {
+            (files ?? []) + [images, labels, features].compactMap { $0.map(ArrayFile.file) }
+                + [folder].compactMap(\.self)
+        }
+
+        /// Whether it names what `kind` needs, in one way.
+        fileprivate func isComplete(_ kind: Kind) -> Bool {
+            let hasFiles = !(files ?? []).isEmpty
+            switch kind {
+            case .tabular:
+                return images == nil && folder == nil
+                    && (hasFiles ? features == nil && labels == nil : features != nil && labels != nil)
+            case .images:
+                return !hasFiles && features == nil
+                    && (folder != nil ? images == nil && labels == nil : images != nil && labels != nil)
+            }
         }
     }
 
@@ -60,6 +90,12 @@ package struct DatasetDescription: Codable, Hashable, Sendable {
     package var splits: [String: Split]
     /// The classes in the order of the model's outputs; by default the training labels, sorted, the positive one last.
     package var classes: [String]?
+    /// Images: `[height, width]` that pictures of a folder are brought to; by default the first one's, which all must have.
+    package var size: [Int]?
+    /// Images: 1 or 3, for pictures of a folder; by default the first one's.
+    package var channels: Int?
+    /// Images: the order of a file's axes, where it is not plain.
+    package var layout: PictureLayout?
     package var csv: CSVFormat?
     package var columns: [Column]?
     package var label: Label?
@@ -132,17 +168,38 @@ extension DatasetDescription {
         guard splits["train"] != nil || splits["test"] != nil else {
             throw fail("`splits` names neither `train` nor `test`")
         }
-        for (name, split) in splits {
-            let paths = (split.files ?? []) + [split.images, split.labels].compactMap(\.self)
-            for file in paths { _ = try RelativePath(file) }
-            let isComplete =
-                kind == .tabular ? !(split.files ?? []).isEmpty : split.images != nil && split.labels != nil
-            guard isComplete else {
-                let need = kind == .tabular ? "`files`" : "`images` and `labels`"
-                throw fail("split `\(name)` needs \(need) for kind `\(kind.rawValue)`")
+        for (name, split) in splits.sorted(by: { $0.key < $1.key }) {
+            for file in split.paths { _ = try RelativePath(file) }
+            guard split.isComplete(kind) else {
+                let need =
+                    kind == .tabular ? "`files`, or `features` and `labels`," : "`folder`, or `images` and `labels`,"
+                throw fail("split `\(name)` needs \(need) for kind `\(kind.rawValue)`, and no others")
             }
         }
-        if kind == .tabular { try checkColumns(fail) }
+        if let size, size.count != 2 || !size.allSatisfy({ (1...16384).contains($0) }) {
+            throw fail("`size` is \(size), expected [height, width], each in 1...16384")
+        }
+        if let channels, channels != 1 && channels != 3 { throw fail("`channels` is \(channels), expected 1 or 3") }
+        if let twice = Dictionary(grouping: classes ?? [], by: \.self).first(where: { $0.value.count > 1 })?.key {
+            throw fail("class `\(printable(twice))` is listed twice")
+        }
+        if kind == .tabular { try hasArrays ? checkArrayColumns(fail) : checkColumns(fail) }
+    }
+
+    /// Whether a split is an array of numbers, whose columns need no names.
+    package var hasArrays: Bool { splits.values.contains { $0.features != nil } }
+
+    private func checkArrayColumns(_ fail: (String, String?) -> MLOpsError) throws {
+        guard splits.values.allSatisfy({ $0.features != nil }) else {
+            throw fail("some splits have `files`, others `features`", "store all splits in one way")
+        }
+        for (key, isSet) in [("csv", csv != nil), ("missing", missing != nil), ("sensitive", sensitive != nil)]
+        where isSet {
+            throw fail("`\(key)` is for files of text, not for arrays", nil)
+        }
+        if let wrong = (columns ?? []).first(where: { $0.type == .categorical }) {
+            throw fail("column `\(wrong.name)` of an array is categorical, expected numeric or ignored", nil)
+        }
     }
 
     private func checkColumns(_ fail: (String, String?) -> MLOpsError) throws {
@@ -158,17 +215,22 @@ extension DatasetDescription {
     }
 
     private static func rejectUnknownKeys(in json: JSONValue, path: String) throws {
-        let known: [(JSONValue?, String, [String])] = [
-            (
-                json, "",
-                [
-                    "format", "kind", "name", "source", "licence", "splits", "classes", "csv", "columns", "label",
-                    "sensitive", "missing",
-                ]
-            ),
-            (json["csv"], "csv.", CSVFormat.keys),
-            (json["label"], "label.", ["column", "positive", "strip_suffix"]),
-        ]
+        let known: [(JSONValue?, String, [String])] =
+            [
+                (
+                    json, "",
+                    [
+                        "format", "kind", "name", "source", "licence", "splits", "classes", "size", "channels",
+                        "layout",
+                        "csv", "columns", "label", "sensitive", "missing",
+                    ]
+                ),
+                (json["csv"], "csv.", CSVFormat.keys),
+                (json["label"], "label.", ["column", "positive", "strip_suffix"]),
+            ]
+            + (json["splits"]?.object ?? [:]).sorted { $0.key < $1.key }.map { name, split in
+                (split, "splits.\(name).", ["files", "images", "labels", "folder", "features"])
+            }
         for (object, prefix, keys) in known {
             for key in (object?.object ?? [:]).keys.sorted() where !keys.contains(key) {
                 let hint = nearestName(to: key, among: keys).map { "did you mean `\(prefix)\($0)`?" }

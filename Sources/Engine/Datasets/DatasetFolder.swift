@@ -1,5 +1,4 @@
 internal import Basics
-package import TensorFiles
 
 /// A dataset folder: its description and, on demand, its splits.
 package struct DatasetFolder: Sendable {
@@ -20,33 +19,35 @@ package struct DatasetFolder: Sendable {
 
     /// The table of a tabular split.
     package func table(_ split: String) throws -> TabularTable {
-        let files = try files(of: split).files ?? []
-        return try TabularTable(files: files.map { FileSystem.join(path, $0) }, description: description)
+        let files = try files(of: split)
+        if let features = files.features {
+            return try TabularTable(
+                features: FileSystem.join(path, features), labels: FileSystem.join(path, files.labels ?? ""),
+                description: description)
+        }
+        return try TabularTable(
+            files: (files.files ?? []).map { FileSystem.join(path, $0) }, description: description)
     }
 
-    /// The pictures of a split, `[count, height, width]`, and their labels.
+    /// The pictures of a split and their labels.
     ///
-    /// - Throws: kind `.damaged` if the counts of pictures and labels differ.
-    package func images(_ split: String) throws -> (pixels: RawArray, labels: [Int]) {
+    /// - Parameters:
+    ///   - shape: `[channels, height, width]` that pictures of a folder are brought to; nil lets the description or the first
+    ///     picture decide.
+    ///   - classes: the names that folders may have; nil takes those of the description, or all.
+    /// - Throws: kind `.damaged` if the counts of pictures and labels differ; what the readers throw.
+    package func pictures(_ split: String, shape: [Int]? = nil, classes: [String]? = nil) throws -> PictureSplit {
         let files = try files(of: split)
-        let imagesPath = FileSystem.join(path, files.images ?? "")
-        let labelsPath = FileSystem.join(path, files.labels ?? "")
-        let pixels = try ArrayFile.read(imagesPath)
-        let labels = try ArrayFile.read(labelsPath)
-        guard pixels.shape.count == 3, pixels.shape.allSatisfy({ $0 > 0 }) else {
-            throw MLOpsError(
-                .usage, "`\(imagesPath)` has shape \(pixels.shape), expected [count, height, width]")
+        if let name = files.folder {
+            let folder = try PictureFolder(FileSystem.join(path, name), classes: classes ?? description.classes)
+            let (shape, pixels) = try folder.read(
+                channels: shape?[0] ?? description.channels, size: shape.map { Array($0[1...]) } ?? description.size)
+            return PictureSplit(
+                shape: shape, values: .bytes(pixels), labels: folder.labels, classes: folder.classes)
         }
-        guard labels.shape.count == 1 else {
-            throw MLOpsError(.usage, "`\(labelsPath)` has shape \(labels.shape), expected [count]")
-        }
-        guard labels.shape[0] == pixels.shape[0] else {
-            throw MLOpsError(
-                .damaged,
-                "`\(imagesPath)` holds \(pixels.shape[0]) pictures, `\(labelsPath)` \(labels.shape[0]) labels",
-                hint: "fetch the two files again, of the same split")
-        }
-        return (pixels, try labels.integers(source: labelsPath).map { Int($0) })
+        return try PictureArrays.read(
+            images: FileSystem.join(path, files.images ?? ""), labels: FileSystem.join(path, files.labels ?? ""),
+            layout: description.layout)
     }
 
     private func files(of split: String) throws -> DatasetDescription.Split {
@@ -127,19 +128,28 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
         switch description.kind {
         case .tabular:
             let table = try dataset.table("train")
-            let encoder = try TabularEncoder(
-                fitting: table, columns: description.featureColumns, missing: description.missing)
+            let columns =
+                description.columns == nil ? TabularTable.arrayColumns(table.columns.count) : description.featureColumns
+            let encoder = try TabularEncoder(fitting: table, columns: columns, missing: description.missing)
             let encoding = DatasetEncoding(
                 input: .tabular(encoder), classes: try classes(description, labels: table.labels),
                 positiveClass: description.label?.positive)
             return (encoding, try encoding.examples(table, description: description, source: "train"))
         case .images:
-            let (pixels, labels) = try dataset.images("train")
-            let normalisation = PixelNormalisation(fitting: pixels.bytes)
-            let names = description.classes ?? (0...(labels.max() ?? 0)).map(String.init)
+            let pictures = try dataset.pictures("train")
+            let plane = pictures.shape[1] * pictures.shape[2]
+            let normalisation =
+                switch pictures.values {
+                case .bytes(let bytes):
+                    PixelNormalisation(fitting: bytes, channels: pictures.shape[0], plane: plane)
+                case .floats(let floats):
+                    PixelNormalisation(fitting: floats, channels: pictures.shape[0], plane: plane)
+                }
+            let names =
+                pictures.classes ?? description.classes ?? (0...(pictures.labels.max() ?? 0)).map(String.init)
             let encoding = DatasetEncoding(
-                input: .images(shape: [1] + pixels.shape.dropFirst(), normalisation: normalisation), classes: names)
-            return (encoding, try encoding.examples(pixels, labels: labels, source: "train"))
+                input: .images(shape: pictures.shape, normalisation: normalisation), classes: names)
+            return (encoding, try encoding.examples(pictures, source: "train"))
         }
     }
 
@@ -151,8 +161,8 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
         case (.tabular, .tabular):
             return try examples(try dataset.table(split), description: dataset.description, source: split)
         case (.images, .images):
-            let (pixels, labels) = try dataset.images(split)
-            return try examples(pixels, labels: labels, source: split)
+            return try examples(
+                try dataset.pictures(split, shape: input.shape, classes: classes), source: split)
         default:
             throw MLOpsError(
                 .usage, "dataset `\(dataset.path)` is of kind `\(dataset.description.kind.rawValue)`, the model is not",
@@ -182,21 +192,28 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
             shape: [encoder.width], features: .floats(try encoder.encode(table)), labels: labels, groups: groups)
     }
 
-    private func examples(_ pixels: RawArray, labels: [Int], source: String) throws -> ExampleSet {
+    private func examples(_ pictures: PictureSplit, source: String) throws -> ExampleSet {
         guard case .images(let shape, let normalisation) = input else {
             preconditionFailure("pictures need an image encoding")
         }
-        guard [1] + pixels.shape.dropFirst() == shape else {
+        guard pictures.shape == shape else {
             throw MLOpsError(
-                .usage, "pictures of split `\(source)` are \(pixels.shape.dropFirst()), the model expects \(shape)")
+                .usage, "pictures of split `\(source)` are \(pictures.shape), the model expects \(shape)")
         }
-        if let label = labels.first(where: { $0 >= classes.count }) {
+        if let index = pictures.labels.firstIndex(where: { $0 >= classes.count }) {
             throw MLOpsError(
-                .usage, "split `\(source)` has label \(label), but there are \(classes.count) classes",
+                .usage,
+                "split `\(source)` has label \(pictures.labels[index]) at \(index), but there are \(classes.count) classes",
                 hint: "list all classes in `\(DatasetDescription.fileName)`")
         }
-        return ExampleSet(
-            shape: shape, features: .pixels(pixels.bytes, normalisation: normalisation), labels: labels)
+        switch pictures.values {
+        case .bytes(let bytes):
+            return ExampleSet(
+                shape: shape, features: .pixels(bytes, normalisation: normalisation), labels: pictures.labels)
+        case .floats(var floats):
+            normalisation.normalise(&floats, shape: shape)
+            return ExampleSet(shape: shape, features: .floats(floats), labels: pictures.labels)
+        }
     }
 
     private static func classes(_ description: DatasetDescription, labels: [String]) throws -> [String] {

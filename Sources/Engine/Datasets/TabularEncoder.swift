@@ -71,8 +71,21 @@ package struct TabularEncoder: Codable, Hashable, Sendable {
         }
     }
 
+    /// No table becomes more numbers.
+    private static let maximumCount = 1 << 30
+
     /// All rows of `table`, row-major, `table.count × width`.
+    ///
+    /// - Throws: kind `.usage` for a column of another type than the model's, or if there would be more than 2³⁰ numbers.
     package func encode(_ table: TabularTable) throws -> [Float] {
+        guard width <= TabularEncoder.maximumCount / max(table.count, 1) else {
+            let widest = fields.max { $0.width < $1.width }
+            throw MLOpsError(
+                .usage, "\(table.count) rows of \(width) encoded numbers are too many",
+                hint:
+                    "declare `\(widest?.name ?? "")`, which has \(widest?.width ?? 0) categories, as ignored or numeric"
+            )
+        }
         var output = [Float](repeating: 0, count: table.count * width)
         var start = 0
         for field in fields {

@@ -1,4 +1,5 @@
 internal import Basics
+internal import TensorFiles
 
 /// One column of a table in memory.
 package enum TabularColumn: Hashable, Sendable {
@@ -58,6 +59,40 @@ package struct TabularTable: Sendable {
         (columns, labels) = loader.finish()
     }
 
+    /// Reads a split of arrays: numbers `[count, columns]`, NaN where one is missing, and labels.
+    ///
+    /// - Throws: kind `.usage` for another shape, another count of columns, or an infinite number.
+    init(features: String, labels: String, description: DatasetDescription) throws {
+        let array = try ArrayFile.read(features)
+        guard array.shape.count == 2, array.count > 0 else {
+            throw MLOpsError(.usage, "`\(features)` has shape \(array.shape), expected [count, columns]")
+        }
+        let (count, width) = (array.shape[0], array.shape[1])
+        let declared = description.columns ?? TabularTable.arrayColumns(width)
+        guard declared.count == width else {
+            throw MLOpsError(
+                .usage, "`\(features)` has \(Format.count(width, "column")), the description lists \(declared.count)")
+        }
+        let numbers = try Labels.read(labels, of: features, count: count)
+        let names = description.classes ?? []
+        self.labels = numbers.map { names.indices.contains($0) ? names[$0] : String($0) }
+        let values = array.floats()
+        if let index = values.firstIndex(where: \.isInfinite) {
+            throw MLOpsError(
+                .usage, "row \(index / width), column \(index % width) of `\(features)` is \(values[index])",
+                hint: "only finite numbers are data; NaN stands for a missing one")
+        }
+        columns = [:]
+        for (index, column) in declared.enumerated() where column.type != .ignored {
+            columns[column.name] = .numeric((0..<count).map { Double(values[$0 * width + index]) })
+        }
+    }
+
+    /// The columns of an array without names.
+    static func arrayColumns(_ count: Int) -> [DatasetDescription.Column] {
+        (0..<count).map { DatasetDescription.Column(name: "x\($0)", type: .numeric) }
+    }
+
     init(columns: [String: TabularColumn], labels: [String]) {
         self.columns = columns
         self.labels = labels
@@ -97,6 +132,9 @@ private struct TabularLoader {
     private var builders: [Builder] = []
     private var labels: [String] = []
 
+    /// Where a file that inflates without end stops filling the memory.
+    private static let maximumFieldCount = 1 << 30
+
     var count: Int { labels.count }
 
     init(description: DatasetDescription) throws {
@@ -117,7 +155,13 @@ private struct TabularLoader {
     mutating func read(_ file: String) throws {
         let reader = try CSVReader(
             path: file, format: description.csv ?? CSVFormat(), columns: description.columnNames)
-        while let row = try reader.next() { try append(row) }
+        while let row = try reader.next() {
+            try append(row)
+            guard labels.count <= TabularLoader.maximumFieldCount / max(builders.count, 1) else {
+                throw MLOpsError(
+                    .usage, "the table has more than \(TabularLoader.maximumFieldCount) fields", at: row.location)
+            }
+        }
     }
 
     private mutating func append(_ row: CSVRow) throws {

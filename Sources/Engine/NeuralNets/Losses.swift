@@ -3,7 +3,8 @@ public import Tensors
 
 /// A loss: how wrong outputs are. By default the mean over the batch.
 public enum Loss: Sendable {
-    /// Of logits `[N, classes]` and labels i64 `[N]`, in nats. Rows labelled `ignoredLabel` count for nothing.
+    /// Of logits `[N, classes]` and labels i64 `[N]`, in nats. Rows labelled `ignoredLabel` count for nothing. Targets may also be
+    /// probabilities, floats `[N, classes]`.
     case crossEntropy(labelSmoothing: Double = 0, classWeights: [Double]? = nil, ignoredLabel: Int? = nil)
     /// Of log-probabilities `[N, classes]` and labels `[N]`.
     case negativeLogLikelihood(classWeights: [Double]? = nil, ignoredLabel: Int? = nil)
@@ -35,6 +36,10 @@ public enum Loss: Sendable {
     ) throws -> Tensor {
         func weights(_ values: [Double]?) throws -> Tensor? { try values.map { try Tensor($0).cast(to: output.dtype) } }
         switch self {
+        case .crossEntropy(let smoothing, let classWeights, _) where target.dtype.isFloat && target.rank == 2:
+            return try output.crossEntropy(
+                probabilities: target, classWeights: weights(classWeights), labelSmoothing: smoothing,
+                reduction: reduction)
         case .crossEntropy(let smoothing, let classWeights, let ignored):
             let labels = try target.cast(to: .i64)
             guard let ignored else {

@@ -11,8 +11,9 @@ public struct Metric: Sendable {
         self.sum = sum
     }
 
-    /// The share of examples whose largest logit `[N, classes]` is at the label `[N]`.
+    /// The share of examples whose largest logit `[N, classes]` is at the label `[N]`, or at the largest probability `[N, classes]`.
     public static let accuracy = Metric("accuracy") { output, target in
+        let target = target.rank == 2 ? try target.argmax(axis: -1) : target
         let guesses = try output.detached.argmax(axis: -1).int64s()
         return Double(zip(guesses, target.int64s()).count { $0 == $1 })
     }

@@ -95,13 +95,15 @@ extension RawArray {
         }
     }
 
-    /// The array as a tensor. Types that tensors do not have are widened: 16-bit integers to i32, u32 and u64 to i64, halves to
-    /// f32, bool to u8.
+    /// The array as a tensor. Types that tensors do not have are widened: 16-bit integers to i32, u32 and u64 to i64.
     ///
     /// - Throws: kind `.usage` naming `source` for an unsigned integer beyond `Int64.max`.
     package func tensor(source: String) throws -> Tensor {
         switch element {
-        case .u8, .bool: try Tensor(bytes: bytes, shape: shape, dtype: .u8)
+        case .u8: try Tensor(bytes: bytes, shape: shape, dtype: .u8)
+        case .bool: try Tensor(bytes: bytes.map { $0 == 0 ? 0 : 1 }, shape: shape, dtype: .bool)
+        case .f16: try Tensor(bytes: bytes, shape: shape, dtype: .f16)
+        case .bf16: try Tensor(bytes: bytes, shape: shape, dtype: .bf16)
         case .i8: try Tensor(bytes: bytes, shape: shape, dtype: .i8)
         case .i32: try Tensor(bytes: bytes, shape: shape, dtype: .i32)
         case .i64: try Tensor(bytes: bytes, shape: shape, dtype: .i64)
@@ -110,7 +112,6 @@ extension RawArray {
         case .i16: Tensor(map(Int16.self) { Int32($0) }, shape: shape)
         case .u16: Tensor(map(UInt16.self) { Int32($0) }, shape: shape)
         case .u32, .u64: Tensor(try integers(source: source), shape: shape)
-        case .f16, .bf16: Tensor(floats(), shape: shape)
         }
     }
 

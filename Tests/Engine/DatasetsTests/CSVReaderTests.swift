@@ -86,6 +86,21 @@ import Testing
         #expect(try fault(String(repeating: "x", count: 2 << 20)).message.contains("longer than 1.0 MiB"))
     }
 
+    @Test func textThatIsNotUTF8NamesItsLineAndField() throws {
+        let path = try folder.write("latin.csv", Array("1,é\n".utf8) + [0x32, 0x2C, 0x63, 0xE9, 0x0A])
+        let reader = try CSVReader(path: path, format: CSVFormat(), columns: ["a", "b"])
+        #expect(try reader.next()?.fields == ["1", "é"])
+        let error = try #require(throws: MLOpsError.self) { try reader.next() }
+        #expect(error.description.contains("latin.csv:2: field 2 holds `c\u{FFFD}`, which is not UTF-8"))
+    }
+
+    @Test func thousandsOfColumnsAreRead() throws {
+        let names = (0..<20000).map { "c\($0)" }
+        let text = names.joined(separator: ",") + "\n" + names.indices.map(String.init).joined(separator: ",") + "\n"
+        let found = try rows(text, CSVFormat(hasHeader: true), columns: nil)
+        #expect(found == [names.indices.map(String.init)])
+    }
+
     @Test func anImpossibleDelimiterIsRefused() throws {
         #expect(try fault("1,2", CSVFormat(delimiter: "||")).message.contains("not one ASCII character"))
     }

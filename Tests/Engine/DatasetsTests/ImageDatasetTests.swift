@@ -40,7 +40,7 @@ private func fixture(_ name: String) -> String {
         let error = try #require(throws: MLOpsError.self) {
             try DatasetEncoding.fitting(try dataset(folder, labels: "short-ubyte"))
         }
-        #expect(error.message.contains("12 pictures") && error.message.contains("2 labels"))
+        #expect(error.message.contains("12 examples") && error.message.contains("2 labels"))
         #expect(error.kind == .damaged)
     }
 }

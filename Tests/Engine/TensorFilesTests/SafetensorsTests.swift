@@ -33,13 +33,15 @@ private func fixture(_ name: String) -> String {
         #expect(SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
     }
 
-    @Test func halfPrecisionBecomesSingle() throws {
+    @Test func halvesAndBooleansStayWhatTheyAre() throws {
         let file = try SafetensorsFile(path: fixture("halves.safetensors"))
         let halves: [Float] = [1, -0.5, 65504, 0x1p-24, 0.33300781, .infinity, -0.0]
         #expect(try file.tensor("f16").floats() == halves)
         let brain: [Float] = [1, -0.5, Float(bitPattern: 0x7F61_0000)]
         #expect(try Array(file.tensor("bf16").floats()[0...2]) == brain)
-        #expect(try file.tensor("bool").elements(as: UInt8.self) == [1, 0, 1])
+        #expect(try file.tensor("bool").int64s() == [1, 0, 1])
+        #expect(try file.tensor("f16").dtype == .f16 && file.tensor("bf16").dtype == .bf16)
+        #expect(try file.tensor("bool").dtype == .bool)
     }
 
     @Test func aFileSurvivesARoundTripAndReplacesTheOldOneWhole() throws {
