@@ -97,6 +97,19 @@ extension Tensor {
         return result
     }
 
+    /// The names of all operations that this was computed by, for tests.
+    package var recordedOperations: Set<String> {
+        var names: Set<String> = []
+        var seen: Set<ObjectIdentifier> = []
+        var pending = node.map { [$0] } ?? []
+        while let node = pending.popLast() {
+            guard seen.insert(ObjectIdentifier(node)).inserted else { continue }
+            names.insert(node.operation)
+            pending.append(contentsOf: node.parents.lazy.compactMap(\.self))
+        }
+        return names
+    }
+
     /// Makes `output`, computed from `inputs` outside of the engine's operations, part of the graph.
     ///
     /// - Parameter backward: gradients of the inputs from that of the output, built from tensor operations (nil entries for

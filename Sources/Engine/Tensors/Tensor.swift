@@ -85,7 +85,7 @@ public struct Tensor: Sendable {
 extension Tensor: CustomStringConvertible {
     /// `f32 [2, 3]` and up to eight values.
     public var description: String {
-        let values = (0..<min(count, 8)).map { String(describing: element(at: $0)) }.joined(separator: ", ")
+        let values = (0..<Swift.min(count, 8)).map { String(describing: element(at: $0)) }.joined(separator: ", ")
         return "\(dtype) \(shape): \(values)" + (count > 8 ? ", …" : "")
     }
 }

@@ -29,7 +29,9 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
         }
     }
 
-    static let all = elementwise + shapes + products + reductions + windows + normalizations + losses
+    static let all =
+        elementwise + shapes + indexing + statistics + matrices + tape + products + reductions + windows
+        + normalizations + losses
 
     private static let elementwise: [DifferentiableCase] = [
         .init("add", [3, 4], [3, 4]) { try $0[0] + $0[1] },
@@ -61,6 +63,15 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
         .init("gelu with tanh", [5]) { try $0[0].gelu(.tanh) },
         .init("softplus", [5]) { try $0[0].softplus() },
         .init("erf", [5]) { try $0[0].erf() },
+        .init("log1p", [5], isPositive: true) { try $0[0].log1p() },
+        .init("expm1", [5]) { try $0[0].expm1() },
+        .init("clamp", [9]) { try $0[0].clamped(-0.4, 0.6) },
+        .init("floor, ceil, round, trunc, sign", [5]) {
+            try $0[0] * ($0[0].floor() + $0[0].ceil() + $0[0].round() + $0[0].trunc() + $0[0].sign())
+        },
+        .init("power of tensors", [3, 4], [4], isPositive: true) { try $0[0].power($0[1]) },
+        .init("where", [3, 4], [4]) { try Tensor.where(.!($0[0] .> 0.3), $0[0], $0[1]) },
+        .init("maskedFill", [3, 4]) { try $0[0].maskedFill($0[0] .< 0, 2) * $0[0] },
         .init("dropout", [20]) {
             var generator = Philox(seed: 3)
             return try $0[0].dropout(0.4, using: &generator)
@@ -94,6 +105,77 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
         .init("broadcast", [3, 1]) { try $0[0].broadcast(to: [2, 3, 4]) },
         .init("gatherRows", [4, 3]) { try $0[0].gatherRows(Tensor([2, 0, 2, 3] as [Int64], shape: [2, 2])) },
         .init("cast", [4]) { try $0[0].cast(to: .f64) },
+    ]
+
+    private static let places = Tensor([0, 2, 1, 0, 3, 3, 0, 1] as [Int64], shape: [2, 4])
+
+    private static let indexing: [DifferentiableCase] = [
+        .init("gather", [4, 5]) { try $0[0].gather(axis: 0, places) },
+        .init("gather in the middle", [2, 3, 2]) {
+            try $0[0].gather(axis: 1, Tensor([2, 0, 0, 1, 2, 2, 1, 1] as [Int64], shape: [2, 2, 2]))
+        },
+        .init("scatterAdd", [4, 5], [2, 4]) { try $0[0].scatterAdd(axis: 0, places, $0[1]) },
+        .init("scatter", [4, 4], [2, 4]) { try $0[0].scatter(axis: 0, places, $0[1].exp()) },
+        .init("indexSelect", [3, 4]) { try $0[0].indexSelect(axis: 1, Tensor([3, 0, 3] as [Int64])) },
+        .init("maskedSelect", [3, 4]) { try $0[0].maskedSelect($0[0] .> 0) },
+        .init("sort", [3, 5]) { try $0[0].sorted(axis: 1).values },
+        .init("topK", [5, 3]) { try $0[0].topK(2, axis: 0).values },
+        .init("flip", [3, 2, 4]) { try $0[0].flipped(axes: [0, -1]) },
+        .init("roll", [2, 5]) { try $0[0].rolled(by: 7, axis: 1) },
+        .init("split", [2, 5]) { try $0[0].split([2, 0, 3], axis: 1)[2] },
+        .init("pad, reflected", [3, 4]) { try $0[0].padded([(1, 2), (3, 0)], mode: .reflect) },
+        .init("pad, replicated", [3, 4]) { try $0[0].padded([(1, 2), (3, 0)], mode: .replicate) },
+        .init("pad, circular", [3, 4]) { try $0[0].padded([(1, 2), (3, 0)], mode: .circular) },
+        .init("pad, constant", [3, 4]) { try $0[0].padded([(1, 0), (0, 2)], mode: .constant(3)) },
+        .init("tile", [2, 3]) { try $0[0].tiled([2, 1, 2]) },
+        .init("repeat", [2, 3]) { try $0[0].repeated(3, axis: 0) },
+    ]
+
+    private static let statistics: [DifferentiableCase] = [
+        .init("cumulativeSum", [3, 4]) { try $0[0].cumulativeSum(axis: 1) },
+        .init("cumulativeProduct", [4, 3]) { try $0[0].cumulativeProduct(axis: 0) },
+        .init("cumulativeProduct with zeros", [3, 4]) {
+            try ($0[0] * Tensor([1.0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1], shape: [3, 4])).cumulativeProduct(axis: 1)
+        },
+        .init("product", [2, 3, 2]) { try $0[0].product(axes: [0, 2]) },
+        .init("product with zeros", [2, 3]) {
+            try ($0[0] * Tensor([1.0, 0, 1, 0, 1, 0], shape: [2, 3])).product(axes: [1], keepsAxes: true)
+        },
+        .init("max over axes", [2, 3, 4]) { try $0[0].max(axes: [0, 2]) },
+        .init("min", [3, 4]) { try $0[0].min(axis: 0) },
+        .init("min of all", [3, 4]) { try $0[0].min() },
+        .init("standardDeviation", [4, 3]) { try $0[0].standardDeviation(axes: [0], correction: 1) },
+        .init("norm", [3, 4]) { try $0[0].norm(axes: [1]) },
+        .init("norm of order 3", [3, 4]) { try $0[0].norm(3, axes: [1]) },
+        .init("norm of order 1", [3, 4]) { try $0[0].norm(1) },
+        .init("largest magnitude", [3, 4]) { try $0[0].norm(.infinity, axes: [0], keepsAxes: true) },
+        .init("logSumExp", [2, 3, 2]) { try $0[0].logSumExp(axes: [0, 1]) },
+    ]
+
+    private static let matrices: [DifferentiableCase] = [
+        .init("diagonal", [3, 2, 4]) { try $0[0].diagonal(offset: 1, 0, 2) },
+        .init("asDiagonal", [2, 3]) { try $0[0].asDiagonal() },
+        .init("trace", [2, 3, 4]) { try $0[0].trace() },
+        .init("upperTriangle", [3, 4]) { try $0[0].upperTriangle(offset: 1) },
+        .init("lowerTriangle", [3, 4]) { try $0[0].lowerTriangle(offset: -1) },
+        .init("outer", [3], [2]) { try $0[0].outer($0[1]) },
+        .init("dot", [3], [3]) { try $0[0].dot($0[1]) },
+        .init("einsum of heads", [2, 3, 2, 2], [2, 2, 2, 2]) { try Tensor.einsum("bqhd,bkhd->bhqk", $0) },
+        .init("einsum of three", [3, 4], [4, 2], [2]) { try Tensor.einsum("ij,jk,k->i", $0) },
+        .init("einsum with ellipsis", [2, 1, 2, 3], [3, 3, 2]) { try Tensor.einsum("...ij,...jk->...ik", $0) },
+        .init("einsum of a diagonal", [3, 2, 3]) { try Tensor.einsum("iji->j", $0) },
+        .init("einsum, implicit", [3, 2], [2, 2]) { try Tensor.einsum("ba,ca", $0) },
+    ]
+
+    private static let tape: [DifferentiableCase] = [
+        .init("hook", [4]) { try $0[0].exp().onGradient { try $0 * 1 }.square() },
+        .init("checkpoint", [3, 4], [2, 4]) {
+            try checkpoint($0) { try $0[0].matmul($0[1], transposesSelf: false, transposesOther: true).tanh().square() }
+        },
+        .init("checkpoint with dropout", [20]) {
+            var generator = Philox(seed: 3)
+            return try checkpoint($0, using: &generator) { try $0[0].exp().dropout(0.4, using: &$1).square() }
+        },
     ]
 
     private static let products: [DifferentiableCase] =
@@ -141,6 +223,7 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
         },
         .init("conv2d, pointwise", [2, 3, 2, 3], [2, 3, 1, 1]) { try $0[0].conv2d(weight: $0[1]) },
         .init("maxPool2d", [2, 2, 4, 4]) { try $0[0].maxPool2d(kernel: 2) },
+        .init("maxPool2d, channels last", [2, 2, 4, 4]) { try $0[0].channelsLast().maxPool2d(kernel: 2) },
         .init("maxPool2d, overlapping", [1, 2, 5, 5]) { try $0[0].maxPool2d(kernel: 3, stride: 2, padding: 1) },
         .init("avgPool2d", [2, 2, 4, 4]) { try $0[0].avgPool2d(kernel: 2) },
         .init("avgPool2d, padded", [1, 2, 5, 5]) { try $0[0].avgPool2d(kernel: 3, stride: 2, padding: 1) },
@@ -170,6 +253,9 @@ struct DifferentiableCase: Sendable, CustomStringConvertible {
             try $0[0].crossEntropy(labels, labelSmoothing: 0.2, reduction: .sum)
         },
         .init("bceWithLogits", [2, 3]) { try $0[0].binaryCrossEntropy(withTargets: targets, positiveWeight: 2) },
+        .init("binary cross-entropy of probabilities", [2, 3], isPositive: true) {
+            try ($0[0] * 0.4).binaryCrossEntropy(ofProbabilitiesWithTargets: targets)
+        },
         .init("mse", [3, 2], [3, 2]) { try $0[0].meanSquaredError($0[1]) },
         .init("l1", [3, 2], [3, 2]) { try $0[0].absoluteError($0[1]) },
         .init("huber", [3, 2], [3, 2]) { try $0[0].huberError($0[1], delta: 0.7) },

@@ -17,9 +17,9 @@ struct OperationFixture: Decodable {
     }
     var cases: [String: Case]
 
-    static func load() throws -> OperationFixture {
+    static func load(_ name: String) throws -> OperationFixture {
         let folder = String(#filePath.prefix(upTo: #filePath.range(of: "/Engine/")))
-        let path = folder + "/Fixtures/tensors/operations.json"
+        let path = folder + "/Fixtures/tensors/\(name).json"
         return try JSONValue(parsing: FileSystem.read(path), source: path).decode()
     }
 }
@@ -33,9 +33,18 @@ extension StringProtocol {
 
 @Suite struct PyTorchTests {
     @Test func everyOperationGivesTheValuesAndGradientsOfPyTorch() throws {
-        let fixture = try OperationFixture.load()
-        #expect(Set(fixture.cases.keys) == Set(PyTorchTests.functions.keys))
-        for (name, function) in PyTorchTests.functions {
+        try check(OperationFixture.load("operations"), PyTorchTests.functions)
+    }
+
+    @Test func viewsIndicesAndReductionsGiveTheValuesAndGradientsOfPyTorch() throws {
+        try check(OperationFixture.load("views"), PyTorchTests.views)
+    }
+
+    private func check(
+        _ fixture: OperationFixture, _ functions: [String: @Sendable ([Tensor]) throws -> Tensor]
+    ) throws {
+        #expect(Set(fixture.cases.keys) == Set(functions.keys))
+        for (name, function) in functions {
             guard let expected = fixture.cases[name] else { continue }
             let variables = try expected.inputs.map { try $0.tensor.requiringGradient() }
             let output = try function(variables)
@@ -107,5 +116,65 @@ extension StringProtocol {
         "l1": { try $0[0].absoluteError($0[1]) },
         "huber": { try $0[0].huberError($0[1], delta: 0.7) },
         "embedding": { try $0[0].gatherRows(Tensor([0, 2, 2, 3] as [Int64], shape: [2, 2])) },
+    ]
+
+    private static let index = Tensor([0, 2, 1, 0, 3, 3, 0, 1] as [Int64], shape: [2, 4])
+    private static let mask = Tensor(
+        [true, false, true, true, false, false, true, true, false, false, true, true, false, false, true],
+        shape: [3, 5])
+
+    private static let views: [String: @Sendable ([Tensor]) throws -> Tensor] = [
+        "strided": {
+            try $0[0].permuted([2, 0, 1]).slice(axis: 1, 1..<3).slice(axis: 2, 0..<4, step: 2) * 2
+        },
+        "unfold": { try $0[0].windows(axis: 1, size: 3, step: 2) },
+        "channelsLast": { try ($0[0].channelsLast() * $0[1]).gelu() },
+        "expand": { try $0[0].broadcast(to: [2, 3, 4]).exp() },
+        "where": { try Tensor.where(mask, $0[0], $0[1]) },
+        "maskedFill": { try $0[0].maskedFill(mask, -3) },
+        "maskedSelect": { try $0[0].maskedSelect(mask) },
+        "clamp": { try $0[0].clamped(-0.5, 0.7) },
+        "powerOfTensors": { try ($0[0].abs() + 0.1).power($0[1]) },
+        "log1p": { try $0[0].square().log1p() },
+        "expm1": { try $0[0].expm1() },
+        "gather": { try $0[0].gather(axis: 0, index) },
+        "scatterAdd": { try $0[0].scatterAdd(axis: 0, index, $0[1]) },
+        "scatter": { try $0[0].scatter(axis: 0, index, $0[1]) },
+        "indexSelect": { try $0[0].indexSelect(axis: 1, Tensor([3, 0, 3, 1] as [Int64])) },
+        "sort": { try $0[0].sorted(axis: 1, descending: true).values },
+        "topK": { try $0[0].topK(3, axis: 0).values },
+        "cumulativeSum": { try $0[0].cumulativeSum(axis: 1) },
+        "cumulativeProduct": { try $0[0].cumulativeProduct(axis: 0) },
+        "cumulativeProductOfZeros": { try $0[0].cumulativeProduct(axis: 1) },
+        "product": { try $0[0].product(axes: [1]) },
+        "productOfZeros": { try $0[0].product(axes: [1]) },
+        "maxOfAxis": { try $0[0].max(axis: 1) },
+        "minOfAxis": { try $0[0].min(axis: 0) },
+        "standardDeviation": { try $0[0].standardDeviation(axes: [0, 2], correction: 1) },
+        "norm2": { try $0[0].norm(axes: [0, 2]) },
+        "norm3": { try $0[0].norm(3, axes: [1]) },
+        "norm1": { try $0[0].norm(1) },
+        "logSumExp": { try $0[0].logSumExp(axes: [0, 1]) },
+        "padConstant": { try $0[0].padded([(0, 3), (1, 2)], mode: .constant(0.5)) },
+        "padReflect": { try $0[0].padded([(1, 2), (2, 1)], mode: .reflect) },
+        "padReplicate": { try $0[0].padded([(1, 0), (2, 3)], mode: .replicate) },
+        "padCircular": { try $0[0].padded([(1, 0), (2, 3)], mode: .circular) },
+        "flip": { try $0[0].flipped(axes: [0, 2]) },
+        "roll": { try $0[0].rolled(by: -3, axis: 1) },
+        "triu": { try $0[0].upperTriangle(offset: 1) },
+        "tril": { try $0[0].lowerTriangle(offset: -1) },
+        "diagonal": { try $0[0].diagonal(offset: 1, 0, 2) },
+        "trace": { try $0[0].trace() },
+        "diagonalMatrix": { try $0[0].asDiagonal() },
+        "outer": { try $0[0].outer($0[1]) },
+        "tile": { try $0[0].tiled([2, 1, 3]) },
+        "repeat": { try $0[0].repeated(3, axis: 1) },
+        "einsumHeads": { try Tensor.einsum("bqhd,bkhd->bhqk", $0) },
+        "einsumThree": { try Tensor.einsum("ij,jk,k->i", $0) },
+        "einsumEllipsis": { try Tensor.einsum("...ij,...jk->...ik", $0) },
+        "einsumDiagonal": { try Tensor.einsum("iji->j", $0) },
+        "einsumImplicit": { try Tensor.einsum("ba,ca", $0) },
+        "einsumSum": { try Tensor.einsum("ij,kl->", $0) },
+        "einsumDot": { try Tensor.einsum("bi,bi->b", $0) },
     ]
 }

@@ -1,6 +1,6 @@
-"""Writes operations.json: inputs, outputs and gradients of PyTorch's operations in f32.
+"""Writes operations.json and views.json: inputs, outputs and gradients of PyTorch's operations in f32.
 
-Run with torch 2.13.0: `python make_fixtures.py`. Each case: inputs, output, the gradient that flows in, gradients out.
+Run with torch 2.15: `python make_fixtures.py`. Each case: inputs, output, the gradient that flows in, gradients out.
 """
 import json
 import os
@@ -78,7 +78,71 @@ case("l1", F.l1_loss, n(3, 4), n(3, 4))
 case("huber", lambda x, y: F.huber_loss(x, y, delta=0.7), n(3, 4) * 2, n(3, 4))
 case("embedding", lambda w: F.embedding(torch.tensor([[0, 2], [2, 3]]), w), n(5, 3))
 
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operations.json")
-with open(path, "w") as file:
-    json.dump({"torch": torch.__version__, "cases": cases}, file, separators=(",", ":"))
-    file.write("\n")
+
+
+def write(name):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    with open(path, "w") as file:
+        json.dump({"torch": torch.__version__, "cases": cases}, file, separators=(",", ":"))
+        file.write("\n")
+    cases.clear()
+
+
+write("operations.json")
+
+# Views, indices, order, scans, reductions, pads and products by Einstein's notation.
+torch.manual_seed(20261128)
+index = torch.tensor([[0, 2, 1, 0], [3, 3, 0, 1]])
+mask = torch.tensor([[True, False, True, True, False], [False, True, True, False, False], [True, True, False, False, True]])
+zeros = torch.tensor([[1.5, 0.0, -2.0, 0.5], [0.0, 3.0, 0.0, 1.0], [1.0, -2.0, 0.5, 2.0]])
+case("strided", lambda x: x.permute(2, 0, 1)[:, 1:, ::2] * 2, n(3, 4, 2))
+case("unfold", lambda x: x.unfold(1, 3, 2), n(2, 9))
+case("channelsLast", lambda x, w: F.gelu(x.contiguous(memory_format=torch.channels_last) * w), n(2, 3, 4, 2), n(3, 1, 1))
+case("expand", lambda x: x.expand(2, 3, 4).exp(), n(3, 1))
+case("where", lambda x, y: torch.where(mask, x, y), n(3, 5), n(5))
+case("maskedFill", lambda x: x.masked_fill(mask, -3.0), n(3, 5))
+case("maskedSelect", lambda x: x.masked_select(mask), n(3, 5))
+case("clamp", lambda x: x.clamp(-0.5, 0.7), n(40))
+case("powerOfTensors", lambda x, y: x.abs().add(0.1).pow(y), n(3, 4), n(4))
+case("log1p", lambda x: torch.log1p(x.square()), n(20))
+case("expm1", torch.expm1, n(20))
+case("gather", lambda x: x.gather(0, index), n(4, 5))
+case("scatterAdd", lambda x, y: x.scatter_add(0, index, y), n(4, 4), n(2, 4))
+case("scatter", lambda x, y: x.scatter(0, torch.tensor([[0, 2, 1, 0], [3, 3, 0, 1]]), y), n(4, 4), n(2, 4))
+case("indexSelect", lambda x: x.index_select(1, torch.tensor([3, 0, 3, 1])), n(3, 4))
+case("sort", lambda x: x.sort(1, descending=True).values, n(3, 7))
+case("topK", lambda x: x.topk(3, 0).values, n(6, 4))
+case("cumulativeSum", lambda x: x.cumsum(1), n(3, 6))
+case("cumulativeProduct", lambda x: x.cumprod(0), n(4, 3))
+case("cumulativeProductOfZeros", lambda x: x.cumprod(1), zeros)
+case("product", lambda x: x.prod(1), n(3, 5))
+case("productOfZeros", lambda x: x.prod(1), zeros)
+case("maxOfAxis", lambda x: x.max(1).values, n(3, 7))
+case("minOfAxis", lambda x: x.min(0).values, n(5, 4))
+case("standardDeviation", lambda x: x.std(dim=(0, 2), correction=1), n(3, 4, 5))
+case("norm2", lambda x: torch.linalg.vector_norm(x, 2, dim=(0, 2)), n(3, 4, 5))
+case("norm3", lambda x: torch.linalg.vector_norm(x, 3, dim=1), n(3, 5))
+case("norm1", lambda x: torch.linalg.vector_norm(x, 1), n(3, 5))
+case("logSumExp", lambda x: x.logsumexp((0, 1)), 5 * n(3, 4, 2))
+case("padConstant", lambda x: F.pad(x, (1, 2, 0, 3), value=0.5), n(2, 3, 4))
+case("padReflect", lambda x: F.pad(x, (2, 1, 1, 2), mode="reflect"), n(2, 3, 4))
+case("padReplicate", lambda x: F.pad(x, (2, 3, 1, 0), mode="replicate"), n(2, 3, 4))
+case("padCircular", lambda x: F.pad(x, (2, 3, 1, 0), mode="circular"), n(2, 3, 4))
+case("flip", lambda x: x.flip(0, 2), n(3, 4, 2))
+case("roll", lambda x: x.roll(-3, 1), n(2, 7))
+case("triu", lambda x: x.triu(1), n(2, 4, 5))
+case("tril", lambda x: x.tril(-1), n(2, 4, 5))
+case("diagonal", lambda x: x.diagonal(1, 0, 2), n(4, 3, 5))
+case("trace", torch.trace, n(4, 6))
+case("diagonalMatrix", torch.diag_embed, n(2, 3))
+case("outer", torch.outer, n(3), n(4))
+case("tile", lambda x: x.tile(2, 1, 3), n(2, 3))
+case("repeat", lambda x: x.repeat_interleave(3, 1), n(2, 3))
+case("einsumHeads", lambda q, k: torch.einsum("bqhd,bkhd->bhqk", q, k), n(2, 3, 2, 4), n(2, 5, 2, 4))
+case("einsumThree", lambda a, b, c: torch.einsum("ij,jk,k->i", a, b, c), n(3, 4), n(4, 5), n(5))
+case("einsumEllipsis", lambda a, b: torch.einsum("...ij,...jk->...ik", a, b), n(2, 1, 3, 4), n(3, 4, 2))
+case("einsumDiagonal", lambda a: torch.einsum("iji->j", a), n(3, 4, 3))
+case("einsumImplicit", lambda a, b: torch.einsum("ba,ca", a, b), n(3, 4), n(2, 4))
+case("einsumSum", lambda a, b: torch.einsum("ij,kl->", a, b), n(3, 4), n(2, 4))
+case("einsumDot", lambda a, b: torch.einsum("bi,bi->b", a, b), n(3, 4), n(3, 4))
+write("views.json")

@@ -126,6 +126,15 @@ ptrdiff_t ck_first_outside(const int64_t *index, size_t n, int64_t bound);
 void ck_scatter_rows(int dtype, size_t count, size_t width, size_t first, size_t last, const void *g,
                      const int64_t *index, void *out);
 
+// MARK: Order and scans along the middle axis of [outer, n, inner]; o in first ..< last
+
+/// The places of the values in ascending or descending order; equal ones keep their order, NaN counts as largest. Gives -1
+/// without memory.
+int ck_argsort(int dtype, size_t first, size_t last, size_t n, size_t inner, const void *values, int descending,
+               int32_t *index);
+/// out[o, k, i] = the sum or product of x[o, 0 ... k, i], in double for f32 and f64, wrapping round for i64 and i32.
+void ck_scan(int dtype, int isProduct, size_t first, size_t last, size_t n, size_t inner, const void *x, void *out);
+
 // MARK: Reductions: x is [outer, n, inner], out [outer, inner]
 
 enum { CK_SUM, CK_MEAN };

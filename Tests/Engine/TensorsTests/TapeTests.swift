@@ -1,0 +1,92 @@
+import Basics
+import Tensors
+import Testing
+
+/// Hooks, checkpoints and accumulation on the tape.
+@Suite struct TapeTests {
+    @Test func aHookSeesAndChangesTheGradient() throws {
+        let x = try Tensor([1, 2] as [Float]).requiringGradient()
+        let seen = Seen()
+        let y = try (x * 3).onGradient { gradient in
+            seen.values = gradient.floats()
+            return try gradient * 10
+        }
+        #expect(try grad(of: (y * y).sum(), with: [x])[0].floats() == [180, 360])
+        #expect(seen.values == [6, 12])
+        let wrong = try (x * 3).onGradient { _ in .zeros([3]) }
+        #expect(throws: MLOpsError.self) { try grad(of: wrong.sum(), with: [x]) }
+    }
+
+    /// Written and read on one thread.
+    private final class Seen: @unchecked Sendable { var values: [Float] = [] }
+
+    @Test func aCheckpointKeepsNoIntermediateResultAndRepeatsItsDropout() throws {
+        var generator = Philox(seed: 4)
+        let x = try Tensor.normal([64, 256], using: &generator).requiringGradient()
+        let w = try Tensor.normal([256, 256], using: &generator).requiringGradient()
+        let body: @Sendable ([Tensor], inout Philox) throws -> Tensor = { inputs, generator in
+            var h = inputs[0]
+            for _ in 0..<8 { h = try (h.matmul(inputs[1]) * 0.05).dropout(0.3, using: &generator).tanh() }
+            return h
+        }
+        var first = generator
+        var second = generator
+        let start = EngineMemory.balanceOfThread
+        let kept = try checkpoint([x, w], using: &first, body)
+        #expect(EngineMemory.balanceOfThread - start <= 80_000, "only the output is kept")
+        let plain = try body([x, w], &second)
+        #expect(first == second && kept.isIdentical(to: plain))
+        let found = try grad(of: kept.square().sum(), with: [x, w])
+        let expected = try grad(of: plain.square().sum(), with: [x, w])
+        for (left, right) in zip(found, expected) { #expect(left.isIdentical(to: right)) }
+    }
+
+    @Test func aCheckpointThatReadsAnotherVariableThrows() throws {
+        let x = try Tensor([1, 2] as [Float]).requiringGradient()
+        let w = try Tensor([3, 4] as [Float]).requiringGradient()
+        let y = try checkpoint([x]) { try $0[0] * w }
+        #expect { try grad(of: y.sum(), with: [x]) } throws: {
+            ($0 as? MLOpsError)?.message.contains("reads a variable that is not among its 1 inputs") == true
+        }
+    }
+
+    @Test func gradientsThatMeetAreAddedInPlaceAndLeaveTheSeedAlone() throws {
+        let x = try Tensor([1, 2] as [Float]).requiringGradient()
+        let seed = Tensor([1, 1] as [Float])
+        let y = try x + x + x + x
+        #expect(try grad(of: y, with: [x], seed: seed)[0].floats() == [4, 4])
+        #expect(seed.floats() == [1, 1])
+        let z = try x * 1
+        let both = try grad(of: z + z * 2, with: [z, x], seed: seed)
+        #expect(both[0].floats() == [3, 3] && both[1].floats() == [3, 3])
+    }
+
+    @Test func everyRecordedOperationHasACase() throws {
+        var met = try Tensor([1.0]).requiringGradient().cast(to: .f32).recordedOperations
+        for one in DifferentiableCase.all {
+            let variables = try one.inputs().map { try $0.requiringGradient() }
+            let output = try one.function(variables)
+            met.formUnion(output.recordedOperations)
+            let seed = try Tensor.ones(output.shape, dtype: .f64).requiringGradient()
+            for gradient in try grad(of: output, with: variables, seed: seed, createGraph: true) {
+                met.formUnion(gradient.recordedOperations)
+                // The gradient is linear in its seed; what that seed gets back is the adjoint's adjoint.
+                guard
+                    let again = try? grad(
+                        of: gradient, with: [seed], seed: Tensor.ones(gradient.shape, dtype: .f64).requiringGradient(),
+                        createGraph: true)[0]
+                else { continue }
+                met.formUnion(again.recordedOperations)
+            }
+        }
+        let folder = String(#filePath.prefix(upTo: #filePath.range(of: "/Tests/"))) + "/Sources/Engine/Tensors/"
+        let pattern = try Regex("(?:record|recorded|function|rounding|selecting|summing)\\(\\s*\"([A-Za-z0-9]+)\"")
+        var named: Set<String> = []
+        for file in try FileSystem.list(folder) where file.hasSuffix(".swift") {
+            let text = String(decoding: try FileSystem.read(folder + file), as: UTF8.self)
+            for match in text.matches(of: pattern) { named.insert(String(match.output[1].substring ?? "")) }
+        }
+        #expect(named.count > 60)
+        #expect(named.subtracting(met).sorted() == [])
+    }
+}
