@@ -56,12 +56,29 @@ package struct ImportStep: BuiltInStep {
         var files: [String: JSONValue] = [:]
         for name in try FileSystem.list(folder) {
             // A link's target counts, not the link.
-            guard let path = FileSystem.resolved(FileSystem.join(folder, name)), let status = try FileStatus.of(path),
-                status.kind == .file
+            guard let path = FileSystem.resolved(FileSystem.join(folder, name)), let status = try FileStatus.of(path)
             else { continue }
-            files[name] = ["size": .int(status.size), "modified": .int(status.modificationNanoseconds)]
+            if status.kind == .file {
+                files[name] = ["size": .int(status.size), "modified": .int(status.modificationNanoseconds)]
+            } else if status.kind == .directory {
+                // A folder may hold very many pictures: one digest stands for all.
+                files[name] = ["digest": .string(Digest.of(try listing(of: path, depth: 0)).description)]
+            }
         }
         return .object(files)
+    }
+
+    /// Names, sizes and times of all that lies in `folder`, in lines.
+    private static func listing(of folder: String, depth: Int) throws -> String {
+        guard depth < 16 else { return "" }
+        var lines = ""
+        for name in try FileSystem.list(folder).sorted() {
+            guard let path = FileSystem.resolved(FileSystem.join(folder, name)), let status = try FileStatus.of(path)
+            else { continue }
+            lines += "\(name) \(status.size) \(status.modificationNanoseconds)\n"
+            if status.kind == .directory { lines += try listing(of: path, depth: depth + 1) }
+        }
+        return lines
     }
 
     package func run(_ context: StepContext) async throws {
@@ -107,15 +124,20 @@ package struct ImportStep: BuiltInStep {
 
     private static func copy(_ dataset: DatasetFolder, to folder: String) throws {
         try FileSystem.createDirectories(folder)
-        let files = Set(
-            dataset.description.splits.values.flatMap { split in
-                (split.files ?? []) + [split.images, split.labels].compactMap(\.self)
-            })
-        for file in files.sorted() {
-            let target = FileSystem.join(folder, file)
-            try FileSystem.createDirectories(FileSystem.parent(of: target))
-            try FileSystem.copy(FileSystem.join(dataset.path, file), to: target)
+        for path in Set(dataset.description.splits.values.flatMap(\.paths)).sorted() {
+            try copy(FileSystem.join(dataset.path, path), to: FileSystem.join(folder, path))
         }
         try dataset.description.write(to: folder)
+    }
+
+    /// Copies a file, or a folder of pictures with its sub-folders.
+    private static func copy(_ source: String, to target: String) throws {
+        guard FileSystem.isDirectory(source) else {
+            try FileSystem.createDirectories(FileSystem.parent(of: target))
+            return try FileSystem.copy(source, to: target)
+        }
+        for name in try FileSystem.list(source) where !name.hasPrefix(".") {
+            try copy(FileSystem.join(source, name), to: FileSystem.join(target, name))
+        }
     }
 }
