@@ -43,13 +43,15 @@ static void f32ToF16(size_t n, const float *x, uint16_t *out) {
     for (size_t i = 0; i < n; i++) out[i] = toF16(x[i]);
 }
 
+typedef uint32_t __attribute__((may_alias)) bits32;
+
 #define BF16_KERNELS(attribute, suffix)                                                           \
     attribute static void bf16ToF32##suffix(size_t n, const uint16_t *x, float *out) {            \
-        uint32_t *bits = (uint32_t *)out;                                                         \
+        bits32 *bits = (bits32 *)out;                                                             \
         for (size_t i = 0; i < n; i++) bits[i] = (uint32_t)x[i] << 16;                            \
     }                                                                                             \
     attribute static void f32ToBf16##suffix(size_t n, const float *x, uint16_t *out) {            \
-        const uint32_t *bits = (const uint32_t *)x;                                               \
+        const bits32 *bits = (const bits32 *)x;                                                   \
         for (size_t i = 0; i < n; i++) {                                                          \
             uint32_t b = bits[i], rounded = (b + 0x7fff + (b >> 16 & 1)) >> 16;                   \
             out[i] = (uint16_t)((b & 0x7fffffff) > 0x7f800000 ? b >> 16 | 64 : rounded);          \

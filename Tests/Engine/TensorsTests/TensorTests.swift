@@ -26,6 +26,14 @@ import Testing
                 "batchNorm", "[1, 3, 8, 8]", "[4]",
                 message { try images.batchNorm(weight: .zeros([4]), bias: nil).output }
             ),
+            ("gather", "[2, 3]", "[4, 5]", message { try x.gather(axis: 0, .zeros([4, 5], dtype: .i64)) }),
+            (
+                "scatterAdd", "[2, 3]", "[1, 3]",
+                message { try x.scatterAdd(axis: 0, .zeros([1, 3], dtype: .i64), .zeros([2, 3])) }
+            ),
+            ("where", "[2, 3]", "[4, 5]", message { try Tensor.where(x .> 0, x, y) }),
+            ("equal", "[2, 3]", "[4, 5]", message { try x .== y }),
+            ("einsum", "[2, 3]", "[4, 5]", message { try Tensor.einsum("ij,jk->ik", x, y) }),
             ("crossEntropy", "[2, 3]", "[3]", message { try x.crossEntropy(.zeros([3], dtype: .i64)) }),
         ]
         for (operation, left, right, text) in messages {
