@@ -11,7 +11,7 @@ open class Module {
     /// Where the module stands in its network, such as `features.0`; set by `assignPaths`, empty before.
     public private(set) var path = ""
     /// Called with each output, for diagnosis.
-    var observer: ((Module, Tensor) throws -> Void)?
+    private(set) var observer: ((Module, Tensor) throws -> Void)?
 
     public init() {}
 
@@ -52,7 +52,9 @@ open class Module {
     final func applied(_ body: () throws -> Tensor) throws -> Tensor {
         let output: Tensor
         do {
-            output = try body()
+            output =
+                OperationProfile.isOn
+                ? try OperationProfile.measure(kind, .layer, layer: path, body) : try body()
         } catch  where !path.isEmpty {
             throw ModuleError.at(path, kind, error)
         }
@@ -97,6 +99,21 @@ open class Module {
 
     /// Switches this and all modules below between training and inference.
     public func setTraining(_ isTraining: Bool) { for (_, module) in modules() { module.isTraining = isTraining } }
+
+    /// `body` with `observer` being told of every module's outputs, innermost first.
+    func observing(
+        _ observer: @escaping (Module, Tensor) throws -> Void, during body: () throws -> Void
+    ) rethrows {
+        let observed = modules().map { ($0.module, $0.module.observer) }
+        for (module, before) in observed {
+            module.observer = {
+                try before?($0, $1)
+                try observer($0, $1)
+            }
+        }
+        defer { for (module, before) in observed { module.observer = before } }
+        try body()
+    }
 
     /// Reseeds what is random in this and all modules below, each with a stream named by its path.
     public func seedRandomness(_ seed: UInt64) {

@@ -124,7 +124,12 @@ public class GroupedOptimizer: Optimizer {
                 ParameterUpdate(
                     value: parameters[index].takeValue(), gradient: gradient, states: tensors, step: settings))
         }
-        let outcome = Result { try apply(&updates) }
+        let outcome = Result {
+            try OperationProfile.measure(
+                String(describing: type(of: self)), .optimizer,
+                shapes: OperationProfile.isOn ? updates.map(\.value.shape) : []
+            ) { try apply(&updates) }
+        }
         for (index, update) in zip(chosen, updates) {
             parameters[index].putValue(update.value)
             memories[index].tensors = update.states

@@ -1,35 +1,5 @@
 internal import Basics
-internal import Tensors
-
-/// The settings of a training run.
-public struct TrainerConfiguration: Sendable {
-    public var epochs: Int
-    public var batchSize: Int
-    /// Of the order of examples and of dropout.
-    public var seed: UInt64
-    /// Changes the optimizer's rate, counted in steps.
-    public var schedule = Schedule.constant
-    /// Gradients are scaled down to this L2 norm, all together.
-    public var clipNorm: Double?
-    /// Epochs without an improvement after which training stops; nil trains to the end.
-    public var patience: Int?
-    /// What counts as an improvement of the loss.
-    public var minimumImprovement = 0.0
-    /// Whether the network ends in the state after its best epoch.
-    public var restoresBest = true
-    /// Whether examples come in a new random order each epoch.
-    public var shuffles = true
-    /// Whether a last batch that is not full is left out.
-    public var dropsLast = false
-    /// Of validation; nil means `batchSize`.
-    public var validationBatchSize: Int?
-
-    public init(epochs: Int, batchSize: Int, seed: UInt64 = 0) {
-        self.epochs = epochs
-        self.batchSize = batchSize
-        self.seed = seed
-    }
-}
+public import Tensors
 
 /// Trains a module on a source of examples. For a seed the result is the same whatever the number of threads.
 public final class Trainer {
@@ -38,68 +8,81 @@ public final class Trainer {
     public let loss: Loss
     public let metrics: [Metric]
     public let configuration: TrainerConfiguration
-    private let baseRate: Double
-    private var stepCount = 0
+    /// Scales the loss, for values of 16 bits; nil does not.
+    public var scaler: GradientScaler?
+    let average: WeightAverage?
+    var position: TrainingPosition
+    var callbacks: [any TrainingCallback] = []
+    private var best: [String: Tensor] = [:]
+    private var isStopping = false
 
-    /// - Throws: if epochs or batch size are not positive.
+    /// - Throws: if a setting makes a run impossible.
     public init(
         _ module: Module, optimizer: any Optimizer, loss: Loss, metrics: [Metric] = [],
         configuration: TrainerConfiguration
     ) throws {
-        guard configuration.epochs > 0, configuration.batchSize > 0, configuration.patience.map({ $0 > 0 }) ?? true
-        else {
-            throw MLOpsError(
-                .usage,
-                "training of \(configuration.epochs) epochs in batches of \(configuration.batchSize) with a patience of "
-                    + "\(configuration.patience.map(String.init) ?? "no") epochs is impossible",
-                hint: "use positive numbers")
+        if let fault = configuration.fault {
+            throw MLOpsError(.usage, fault, hint: "use positive numbers, and f16 or bf16 for autocast")
         }
         self.module = module
         self.optimizer = optimizer
         self.loss = loss
         self.metrics = metrics
         self.configuration = configuration
-        baseRate = optimizer.learningRate
+        average = configuration.averageDecay.map {
+            WeightAverage(of: module.parameters().map(\.parameter), decay: $0)
+        }
+        position = TrainingPosition(
+            .init(configuration, exampleCount: 0), metrics: metrics, baseRate: optimizer.learningRate,
+            plateau: configuration.plateau)
         module.assignPaths()
     }
 
-    /// Trains to the end, or until patience runs out.
+    /// Trains to the end, or until patience runs out or `stop` is called.
     ///
+    /// - Parameter checkpoint: of a run with the same seed, batches and number of examples, which is continued.
     /// - Throws: `CancellationError` once the task is cancelled; an error that names the first layer with NaN or infinity when
-    ///   the loss is not finite; what operations throw.
+    ///   the loss is not finite; what operations, callbacks and loading throw.
     public func fit(
-        _ training: any BatchSource, validation: (any BatchSource)? = nil,
-        progress: ((TrainingProgress) -> Void)? = nil
+        _ training: any BatchSource, validation: (any BatchSource)? = nil, callbacks: [any TrainingCallback] = [],
+        resuming checkpoint: TrainingCheckpoint? = nil, progress: ((TrainingProgress) -> Void)? = nil
     ) throws -> TrainingHistory {
         guard training.count > 0, !configuration.dropsLast || training.count >= configuration.batchSize else {
             throw MLOpsError(
                 .failed, "\(training.count) training examples do not fill a batch of \(configuration.batchSize)",
                 hint: "give more examples or a smaller batch size")
         }
-        module.seedRandomness(configuration.seed)
-        var history = TrainingHistory()
-        var best = BestState(minimumImprovement: configuration.minimumImprovement)
-        for epoch in 1...configuration.epochs {
-            let record = try run(epoch, training, validation, progress)
-            history.epochs.append(record)
-            history.stepCount = stepCount
-            best.consider(record.validationLoss ?? record.loss, epoch: epoch) {
-                configuration.restoresBest ? module.state() : [:]
-            }
-            history.bestEpoch = best.epoch
-            if let patience = configuration.patience, let bestEpoch = best.epoch, epoch - bestEpoch >= patience,
-                epoch < configuration.epochs
-            {
-                history.hasStoppedEarly = true
-                break
-            }
+        self.callbacks = callbacks
+        isStopping = false
+        try begin(.init(configuration, exampleCount: training.count), checkpoint)
+        for callback in callbacks { try callback.trainingWillBegin(self) }
+        while position.epoch <= configuration.epochs, !position.history.hasStoppedEarly {
+            guard try run(training, validation, progress) else { break }
         }
-        if configuration.restoresBest, let epoch = best.epoch, epoch != history.epochs.last?.epoch {
-            try module.load(best.state)
-            history.hasRestoredBest = true
-        }
+        optimizer.learningRate = position.baseRate
+        let isWhole = position.epoch > configuration.epochs || position.history.hasStoppedEarly
+        var history = position.history
+        history.isInterrupted = !isWhole
+        if isWhole { try conclude(&history) }
         module.setTraining(false)
+        for callback in callbacks { try callback.trainingDidEnd(history, self) }
         return history
+    }
+
+    /// Ends the run after the present step: nothing is restored, and `checkpoint` gives the state to go on from.
+    public func stop() { isStopping = true }
+
+    /// All that a run needs to go on from the last step. For a callback, or after a run that was stopped.
+    public func checkpoint() throws -> TrainingCheckpoint {
+        var position = position
+        position.generators = module.generators()
+        position.scaler = scaler
+        return try TrainingCheckpoint(
+            position,
+            [
+                "model": module.state(), "optimizer": optimizer.state(), "average": average?.state() ?? [:],
+                "best": best,
+            ])
     }
 
     /// Mean loss and metrics over all of `source`, in inference mode.
@@ -111,153 +94,152 @@ public final class Trainer {
                 try Task.checkCancellation()
                 let batch = try source.batch(Array(start..<min(start + size, source.count)))
                 let output = try module(batch.inputs)
-                try means.add(output, batch, loss: try loss(output, batch.targets).item())
+                try means.add(output, batch, loss: try loss(output, batch.targets).item(), metrics)
             }
         }
         return (means.loss, means.metrics)
     }
 
+    /// Starts anew, or where a checkpoint was.
+    private func begin(_ identity: TrainingPosition.Identity, _ checkpoint: TrainingCheckpoint?) throws {
+        guard let checkpoint else {
+            let baseRate = optimizer.learningRate
+            position = TrainingPosition(
+                identity, metrics: metrics, baseRate: baseRate, plateau: configuration.plateau)
+            best = [:]
+            try average?.load([:])
+            module.seedRandomness(configuration.seed)
+            return
+        }
+        let saved = try checkpoint.position()
+        guard saved.identity == identity else {
+            throw MLOpsError(
+                .usage, "the checkpoint is of \(saved.identity.description), this run of \(identity.description)",
+                hint: "resume with the settings and data that the run was started with")
+        }
+        try module.load(checkpoint.part("model"))
+        try optimizer.load(checkpoint.part("optimizer"))
+        try average?.load(checkpoint.part("average"))
+        if let state = saved.scaler { scaler = state }
+        best = checkpoint.part("best")
+        module.setGenerators(saved.generators)
+        position = saved
+    }
+
+    /// The rest of the present epoch; false if the run stops in it.
     private func run(
-        _ epoch: Int, _ training: any BatchSource, _ validation: (any BatchSource)?,
-        _ progress: ((TrainingProgress) -> Void)?
-    ) throws -> TrainingHistory.Epoch {
-        let start = ContinuousClock.now
+        _ training: any BatchSource, _ validation: (any BatchSource)?, _ progress: ((TrainingProgress) -> Void)?
+    ) throws -> Bool {
+        let epoch = position.epoch
+        for callback in callbacks { try callback.epochWillBegin(epoch, self) }
+        let batches = batches(of: epoch, training.count)
+        let pieces = batches[position.step...].map(micro)
+        (training as? any PlannedBatchSource)?.begin(epoch: epoch, batches: pieces.flatMap(\.self))
+        let feed = BatchFeed(training, pieces.flatMap(\.self), prefetches: configuration.prefetches)
+        defer { feed.close() }
+        module.setTraining(true)
+        var report = TrainingProgress(
+            epoch: epoch, epochCount: configuration.epochs, step: position.step, stepsPerEpoch: batches.count,
+            loss: 0, examplesPerSecond: 0)
+        for parts in pieces {
+            try Task.checkCancellation()
+            let start = ContinuousClock.now
+            try train(parts.map(\.count), feed, &report)
+            position.step += 1
+            position.seconds += (ContinuousClock.now - start).seconds
+            describe(&report)
+            for callback in callbacks { try callback.stepDidEnd(report, self) }
+            progress?(report)
+            if isStopping, position.step < batches.count { return false }
+        }
+        let record = try finish(epoch, validation)
+        report.finished = record
+        for callback in callbacks { try callback.epochDidEnd(record, self) }
+        progress?(report)
+        return !isStopping
+    }
+
+    private func describe(_ report: inout TrainingProgress) {
+        report.step = position.step
+        report.totalSteps = position.history.stepCount
+        report.loss = position.means.loss
+        report.metrics = position.means.metrics
+        report.learningRate = optimizer.learningRate
+        report.examplesPerSecond = Double(position.means.count) / max(1e-9, position.seconds)
+        let epochs = configuration.epochs - report.epoch
+        let steps = report.stepsPerEpoch - report.step + epochs * report.stepsPerEpoch
+        report.secondsLeft =
+            position.seconds / Double(report.step) * Double(steps) + position.validationSeconds * Double(epochs + 1)
+    }
+
+    /// The examples of each batch of an epoch.
+    private func batches(of epoch: Int, _ count: Int) -> [[Int]] {
         let size = configuration.batchSize
         var generator = Philox(seed: configuration.seed, stream: "epoch \(epoch)")
-        let order = configuration.shuffles ? generator.permutation(of: training.count) : Array(0..<training.count)
-        let steps = configuration.dropsLast ? order.count / size : (order.count + size - 1) / size
-        let batches = (0..<steps).map { Array(order[$0 * size..<min(($0 + 1) * size, order.count)]) }
-        (training as? any PlannedBatchSource)?.begin(epoch: epoch, batches: batches)
-        var means = RunningMeans(metrics)
-        var report = TrainingProgress(
-            epoch: epoch, epochCount: configuration.epochs, step: 0, stepsPerEpoch: steps, loss: 0, examplesPerSecond: 0
-        )
-        module.setTraining(true)
-        for (step, indices) in batches.enumerated() {
-            try Task.checkCancellation()
-            let batch = try training.batch(indices)
-            try train(batch, epoch: epoch, means: &means)
-            report.step = step + 1
-            report.loss = means.loss
-            report.examplesPerSecond = Double(means.count) / max(1e-9, (ContinuousClock.now - start).seconds)
-            progress?(report)
+        let order = configuration.shuffles ? generator.permutation(of: count) : Array(0..<count)
+        let steps = configuration.dropsLast ? count / size : (count + size - 1) / size
+        return (0..<steps).map { Array(order[$0 * size..<min(($0 + 1) * size, count)]) }
+    }
+
+    /// A batch in pieces of at most the micro batch's size.
+    private func micro(_ batch: [Int]) -> [[Int]] {
+        guard let size = configuration.microBatchSize, size < batch.count else { return [batch] }
+        return stride(from: 0, to: batch.count, by: size).map { Array(batch[$0..<min($0 + size, batch.count)]) }
+    }
+
+    /// Validates, and moves on to the next epoch.
+    private func finish(_ epoch: Int, _ validation: (any BatchSource)?) throws -> TrainingHistory.Epoch {
+        let start = ContinuousClock.now
+        let checked = try validation.map { source in
+            try average.map { average in try average.applied { try evaluate(source) } } ?? evaluate(source)
         }
-        let checked = try validation.map { try evaluate($0) }
+        position.validationSeconds = checked == nil ? 0 : (ContinuousClock.now - start).seconds
         let record = TrainingHistory.Epoch(
-            epoch: epoch, learningRate: optimizer.learningRate, loss: means.loss, metrics: means.metrics,
-            validationLoss: checked?.loss, validationMetrics: checked?.metrics,
-            seconds: (ContinuousClock.now - start).seconds)
-        report.finished = record
-        progress?(report)
+            epoch: epoch, learningRate: position.learningRate, loss: position.means.loss,
+            metrics: position.means.metrics, validationLoss: checked?.loss, validationMetrics: checked?.metrics,
+            seconds: position.seconds + position.validationSeconds)
+        position.history.epochs.append(record)
+        let watched = record.validationLoss ?? record.loss
+        if position.bestLoss.map({ watched < $0 - configuration.minimumImprovement }) ?? true {
+            position.bestLoss = watched
+            position.history.bestEpoch = epoch
+            if configuration.restoresBest { best = average?.applied { module.state() } ?? module.state() }
+        }
+        position.plateau?.update(watched)
+        if let patience = configuration.patience, let bestEpoch = position.history.bestEpoch,
+            epoch - bestEpoch >= patience, epoch < configuration.epochs
+        {
+            position.history.hasStoppedEarly = true
+        }
+        position.epoch += 1
+        position.step = 0
+        position.seconds = 0
+        position.means = RunningMeans(metrics)
         return record
     }
 
-    /// One step: forward, backward, clip, update.
-    private func train(_ batch: Batch, epoch: Int, means: inout RunningMeans) throws {
-        optimizer.learningRate = baseRate * configuration.schedule.factor(at: stepCount)
-        let trained = module.parameters().filter { !$0.parameter.isFrozen }
-        let (output, value) = try pass(batch, trained, epoch: epoch)
-        if let norm = configuration.clipNorm {
-            try clipGradients(of: trained.map(\.parameter), toNorm: norm)
+    /// Puts the network into the state in which it stays.
+    private func conclude(_ history: inout TrainingHistory) throws {
+        average?.adopt()
+        guard configuration.restoresBest, let epoch = history.bestEpoch, epoch != history.epochs.last?.epoch else {
+            return
         }
-        try optimizer.step()
-        optimizer.clearGradients()
-        stepCount += 1
-        try means.add(output, batch, loss: value)
-    }
-
-    /// Forward and backward. The graph ends with this function: it would keep the optimizer from updating in place.
-    private func pass(
-        _ batch: Batch, _ trained: [(path: String, parameter: Parameter)], epoch: Int
-    ) throws -> (output: Tensor, loss: Double) {
-        let output = try module(batch.inputs)
-        let loss = try loss(output, batch.targets)
-        let value = try loss.item()
-        guard value.isFinite else { throw try divergence(value, batch, epoch: epoch) }
-        try computeGradients(of: loss, trained)
-        return (output.detached, value)
-    }
-
-    private func computeGradients(of loss: Tensor, _ trained: [(path: String, parameter: Parameter)]) throws {
-        let gradients: [Tensor]
-        do {
-            gradients = try grad(of: loss, with: trained.map(\.parameter.value))
-        } catch let error as MLOpsError {
-            throw MLOpsError(
-                .failed, "the gradients of \(trained.count) parameters cannot be computed: \(error.message)",
-                hint: "freeze parameters that the loss does not depend on, in order: "
-                    + trained.map(\.path).prefix(12).joined(separator: ", "), cause: error)
-        }
-        for (entry, gradient) in zip(trained, gradients) { entry.parameter.gradient = gradient }
-    }
-
-    /// The error that says where a value that is not finite came from.
-    private func divergence(_ value: Double, _ batch: Batch, epoch: Int) throws -> MLOpsError {
-        let place = "step \(stepCount + 1) (epoch \(epoch)): the loss is \(value)"
-        if !batch.inputs.isFinite || !batch.targets.isFinite {
-            return MLOpsError(
-                .failed, "\(place), and the batch itself holds values that are not finite",
-                hint: "clean the data, or impute what is missing")
-        }
-        var culprit: String?
-        let modules = module.modules().map(\.module)
-        for module in modules {
-            module.observer = { module, output in
-                guard culprit == nil, module.children.isEmpty, !output.isFinite else { return }
-                let broken = module.ownParameters.first { !$0.parameter.value.isFinite }
-                culprit =
-                    "`\(module.path)` (\(module.kind))"
-                    + (broken.map { ", whose `\($0.name)` is not finite any more" } ?? "")
-            }
-        }
-        defer { for module in modules { module.observer = nil } }
-        _ = try withoutGradients { try module(batch.inputs) }
-        return MLOpsError(
-            .failed,
-            "\(place); the first layer with a value that is not finite is \(culprit ?? "none: the loss itself overflowed")",
-            hint: "lower the learning rate, or clip the gradients")
+        try module.load(best)
+        history.hasRestoredBest = true
     }
 }
 
-/// Means over examples of loss and metrics.
-private struct RunningMeans {
-    private let kinds: [Metric]
-    private var lossSum = 0.0
-    private var sums: [Double]
-    private(set) var count = 0
-
-    init(_ kinds: [Metric]) {
-        self.kinds = kinds
-        sums = kinds.map { _ in 0 }
+extension TrainingPosition.Identity {
+    init(_ configuration: TrainerConfiguration, exampleCount: Int) {
+        self.init(
+            seed: configuration.seed, batchSize: configuration.batchSize,
+            microBatchSize: configuration.microBatchSize, exampleCount: exampleCount,
+            shuffles: configuration.shuffles, dropsLast: configuration.dropsLast)
     }
 
-    var loss: Double { lossSum / Double(max(1, count)) }
-
-    var metrics: [String: Double] {
-        Dictionary(zip(kinds.map(\.name), sums.map { $0 / Double(max(1, count)) }), uniquingKeysWith: { $1 })
-    }
-
-    mutating func add(_ output: Tensor, _ batch: Batch, loss: Double) throws {
-        let size = batch.inputs.shape.first ?? 1
-        count += size
-        lossSum += loss * Double(size)
-        for (index, metric) in kinds.enumerated() { sums[index] += try metric.sum(output, batch.targets) }
-    }
-}
-
-/// The best epoch so far and the network's state after it.
-private struct BestState {
-    let minimumImprovement: Double
-    private var loss = Double.infinity
-    private(set) var epoch: Int?
-    private(set) var state: [String: Tensor] = [:]
-
-    init(minimumImprovement: Double) { self.minimumImprovement = minimumImprovement }
-
-    mutating func consider(_ loss: Double, epoch: Int, state: () -> [String: Tensor]) {
-        guard self.epoch == nil || loss < self.loss - minimumImprovement else { return }
-        self.loss = loss
-        self.epoch = epoch
-        self.state = state()
+    fileprivate var description: String {
+        "\(exampleCount) examples, seed \(seed), batches of \(batchSize)"
+            + (microBatchSize.map { " in pieces of \($0)" } ?? "") + (shuffles ? ", shuffled" : ", in order")
+            + (dropsLast ? ", the last one dropped" : "")
     }
 }

@@ -138,7 +138,11 @@ private struct BackwardPass {
         }
         var output = node.output ?? gradient
         output.node = node
-        let contributions = try rule(gradient, output)
+        let contributions =
+            OperationProfile.isOn
+            ? try OperationProfile.measure(
+                node.operation, .backward, shapes: [gradient.shape], node: node.number
+            ) { try rule(gradient, output) } : try rule(gradient, output)
         for (position, contribution) in contributions.enumerated() {
             guard let contribution else { continue }
             let parent = parents[starts[index] + position]

@@ -70,9 +70,9 @@ func withRecording<Result>(_ isOn: Bool, _ body: () throws -> Result) rethrows -
 var isRecording: Bool { ck_recording() != 0 }
 
 /// Whether an operation on these inputs becomes part of the graph. Operations that are called often ask this first, because
-/// a rule that nobody wants costs as much as a small kernel.
+/// a rule that nobody wants costs as much as a small kernel. While a profile is made, all are: `recorded` notes them.
 func isRecorded(_ first: Tensor, _ second: Tensor? = nil) -> Bool {
-    (first.node != nil || second?.node != nil) && isRecording
+    (first.node != nil || second?.node != nil) && isRecording || OperationProfile.isOn
 }
 
 extension Tensor {
@@ -89,11 +89,16 @@ extension Tensor {
     static func recorded(
         _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false, rule: GraphNode.Rule?
     ) -> Tensor {
-        guard isRecording, inputs.contains(where: { $0.node != nil }) else { return output }
+        guard isRecording, inputs.contains(where: { $0.node != nil }) else {
+            if OperationProfile.isOn { OperationProfile.note(operation, inputs, output, node: nil) }
+            return output
+        }
         var result = output
-        result.node = GraphNode(
+        let node = GraphNode(
             operation: operation, parents: inputs.map(\.node), isLeaf: false,
             output: keepsOutput ? output.detached : nil, rule: rule)
+        result.node = node
+        if OperationProfile.isOn { OperationProfile.note(operation, inputs, output, node: node.number) }
         return result
     }
 

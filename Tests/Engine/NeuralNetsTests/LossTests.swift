@@ -24,6 +24,8 @@ struct LossFixture: Decodable {
         "crossEntropy": .crossEntropy(),
         "crossEntropyAll": .crossEntropy(labelSmoothing: 0.2, classWeights: weights, ignoredLabel: 2),
         "crossEntropyNegativeIgnored": .crossEntropy(ignoredLabel: -100),
+        "crossEntropySoft": .crossEntropy(),
+        "crossEntropySoftAll": .crossEntropy(labelSmoothing: 0.1, classWeights: weights),
         "nll": .negativeLogLikelihood(),
         "nllAll": .negativeLogLikelihood(classWeights: weights, ignoredLabel: 2),
         "bceWithLogits": .binaryCrossEntropy(),

@@ -158,6 +158,10 @@ losses = {
     "crossEntropyNegativeIgnored": (
         lambda x, t, reduction: F.cross_entropy(x, t, reduction=reduction, ignore_index=-100), logits,
         torch.tensor([0, -100, 4, -100, 2, 1])),
+    "crossEntropySoft": (lambda x, t, reduction: F.cross_entropy(x, t, reduction=reduction), logits, distribution),
+    "crossEntropySoftAll": (
+        lambda x, t, reduction: F.cross_entropy(x, t, weights, reduction=reduction, label_smoothing=0.1),
+        logits, distribution),
     "nll": (lambda x, t, reduction: F.nll_loss(x, t, reduction=reduction), logs, labels),
     "nllAll": (lambda x, t, reduction: F.nll_loss(x, t, weights, reduction=reduction, ignore_index=2), logs, labels),
     "bceWithLogits": (
@@ -187,7 +191,7 @@ losses = {
 }
 found = {}
 for name, (loss, x, target) in losses.items():
-    upstream, case = torch.randn(n) if target.dim() == 1 else torch.randn(n, classes), {}
+    upstream, case = torch.randn(loss(x, target, "none").shape), {}
     for reduction in ["mean", "sum", "none"]:
         v = x.clone().requires_grad_(True)
         y = loss(v, target, reduction)
