@@ -37,30 +37,45 @@ struct DirectConvolution: Sendable {
         _ input: Tensor, _ weight: Tensor, _ bias: Tensor?, activation: FusedActivation = .none,
         adding residual: Tensor? = nil
     ) throws -> Tensor? {
-        let pieces = cut(most: 16, byRows: true)
-        guard
-            let plans = plans(
-                MLOPS_DNN_FORWARD, pieces, hasBias: bias != nil, activation: activation, adds: residual != nil)
-        else { return nil }
+        let whole = Piece(images: 0..<batch, rows: 0..<outputShape[2])
+        let description = description(
+            MLOPS_DNN_FORWARD, whole, hasBias: bias != nil, activation: activation, adds: residual != nil)
+        let prepared = PackedWeights.prepared(weight, for: description) {
+            prepare(weight, hasBias: bias != nil, activation: activation, adds: residual != nil)
+        }
+        guard let prepared else { return nil }
         let x = try input.channelsLast()
         let added = try residual?.channelsLast()
-        let packed = plans.map { PackedWeights.of(weight, for: $0) }
-        let (from, to) = (imageStride(inputShape), imageStride(outputShape))
+        let summand = bias?.contiguous()
         return Tensor(channelsLast: outputShape, dtype: .f32) { out in
-            inParallel(pieces: pieces.count) { index in
-                let piece = pieces[index]
-                let start = piece.images.lowerBound * to + piece.rows.lowerBound * rowBytes(outputShape)
+            inParallel(pieces: prepared.pieces.count) { index in
+                let piece = prepared.pieces[index]
                 if let added {
-                    let bytes = piece.images.count * piece.rows.count * rowBytes(outputShape)
-                    (out + start).copyMemory(from: added.base + start, byteCount: bytes)
+                    (out + piece.output).copyMemory(from: added.base + piece.output, byteCount: piece.outputBytes)
                 }
-                let first =
-                    piece.images.lowerBound * from + inputRows(piece.rows).rows.lowerBound * rowBytes(inputShape)
                 mlops_dnn_forward(
-                    plans[index].pointer, floats(x.base + first), floats(packed[index].pointer),
-                    bias.map { floats($0.pointer) }, floats(out + start))
+                    piece.plan.pointer, floats(x.base + piece.input), floats(piece.weights.pointer),
+                    summand.map { floats($0.pointer) }, floats(out + piece.output))
             }
         }
+    }
+
+    private func prepare(
+        _ weight: Tensor, hasBias: Bool, activation: FusedActivation, adds: Bool
+    ) -> PreparedConvolution? {
+        let pieces = cut(most: 16, byRows: true)
+        guard let plans = plans(MLOPS_DNN_FORWARD, pieces, hasBias: hasBias, activation: activation, adds: adds)
+        else { return nil }
+        let (from, to) = (imageStride(inputShape), imageStride(outputShape))
+        return PreparedConvolution(
+            pieces: zip(pieces, plans).map { piece, plan in
+                .init(
+                    plan: plan, weights: PackedWeights.of(weight, for: plan),
+                    input: piece.images.lowerBound * from
+                        + inputRows(piece.rows).rows.lowerBound * rowBytes(inputShape),
+                    output: piece.images.lowerBound * to + piece.rows.lowerBound * rowBytes(outputShape),
+                    outputBytes: piece.images.count * piece.rows.count * rowBytes(outputShape))
+            })
     }
 
     /// The gradient of the input from that of the output; nil if oneDNN has no quick code for it.
@@ -123,14 +138,16 @@ struct DirectConvolution: Sendable {
     private func rowBytes(_ shape: [Int]) -> Int { shape[1] * shape[3] * 4 }
     private func imageStride(_ shape: [Int]) -> Int { rowBytes(shape) * shape[2] }
 
-    /// Pieces of about a million multiplications or more, at most `most`.
+    /// Pieces that are worth a thread's while, at most `most`: half a million multiplications, fewer where each value is read for
+    /// a few of them only.
     private func cut(most: Int, byRows: Bool) -> [Piece] {
         let patch = weightShape[1] * weightShape[2] * weightShape[3]
-        let work = outputShape.product * patch
-        let wanted = max(1, min(most, work / 1_000_000))
+        let work = outputShape.product * (patch + 40)
+        let wanted = max(1, min(most, work / 600_000))
         let rows = outputShape[2]
         if byRows, batch == 1, wanted > 1 {
-            let count = min(wanted, rows, 4)
+            // A call costs as much as some 100,000 multiplications.
+            let count = min(rows, wanted < 4 ? 2 : 4)
             return (0..<count).map {
                 Piece(images: 0..<1, rows: rows * $0 / count..<rows * ($0 + 1) / count)
             }
@@ -209,6 +226,22 @@ struct DirectConvolution: Sendable {
         }
         return result
     }
+}
+
+/// A forward convolution made ready: all that does not depend on the values of the pictures.
+final class PreparedConvolution: Sendable {
+    struct Piece: Sendable {
+        let plan: ConvolutionPlan
+        let weights: TensorStorage
+        /// Where it starts in input and output, and its size, in bytes.
+        let input: Int
+        let output: Int
+        let outputBytes: Int
+    }
+
+    let pieces: [Piece]
+
+    init(pieces: [Piece]) { self.pieces = pieces }
 }
 
 private func floats(_ pointer: UnsafeRawPointer) -> UnsafePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }

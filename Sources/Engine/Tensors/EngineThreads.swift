@@ -7,6 +7,19 @@ public enum EngineThreads {
         get { Int(ck_threads()) }
         set { ck_set_threads(Int32(clamping: newValue)) }
     }
+
+    /// What `body` makes of each index below `count`, in their order, on all threads; operations inside of it stay on its thread.
+    ///
+    /// - Throws: the error of the lowest index that failed, after all have ended.
+    package static func map<Result>(_ count: Int, _ body: (Int) throws -> Result) throws -> [Result] {
+        var results = [Swift.Result<Result, any Error>?](repeating: nil, count: count)
+        results.withUnsafeMutableBufferPointer { places in
+            // Each index writes to a place of its own.
+            nonisolated(unsafe) let places = places
+            inParallel(pieces: count) { index in places[index] = Swift.Result { try body(index) } }
+        }
+        return try results.compactMap { try $0?.get() }
+    }
 }
 
 /// What the kernels run on: 0 plain C, 1 AVX2 with FMA, 2 AVX-512.

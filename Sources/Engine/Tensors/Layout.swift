@@ -58,6 +58,29 @@ struct Layout: Sendable, Hashable {
         self.init(shape, strides: strides)
     }
 
+    /// Pictures `[N, C, H, W]` that lie as `[N, H, W, C]`.
+    init(channelsLast shape: [Int]) {
+        precondition(shape.count == 4, "pictures of shape \(shape) do not have 4 axes")
+        let (n, c, h, w) = (shape[0], shape[1], shape[2], shape[3])
+        // Extents of 1 and 0 have one form of their own.
+        if n > 0, c > 1, h > 1, w > 1 {
+            self.init(canonical: [n == 1 ? 1 : h * w * c, 1, w * c, c], isDense: true)
+        } else {
+            self.init(shape, order: [0, 2, 3, 1])
+        }
+    }
+
+    /// Whether it is that of pictures of `shape` that lie as `[N, H, W, C]`.
+    func isChannelsLast(_ shape: [Int]) -> Bool {
+        guard shape.count == 4 else { return false }
+        let (n, c, h, w) = (shape[0], shape[1], shape[2], shape[3])
+        if n > 0, c > 1, h > 1, w > 1 {
+            return strides.count == 4 && strides[1] == 1 && strides[3] == c && strides[2] == w * c
+                && strides[0] == (n == 1 ? 1 : h * w * c)
+        }
+        return self == Layout(channelsLast: shape)
+    }
+
     func strides(of shape: [Int]) -> [Int] { strides ?? contiguousStrides(shape) }
 
     /// The axes from the outermost in memory to the innermost.

@@ -63,8 +63,9 @@ struct MatrixProduct {
     ) {
         let cutsRows = rows >= columns
         let length = cutsRows ? rows : columns
-        // A block of at least 4 MFLOP and 32 rows pays for being handed to a thread.
-        let smallest = max(32, 2_000_000 / max(1, (cutsRows ? columns : rows) * depth))
+        // A block of at least 4 MFLOP and 32 rows pays for being handed to a thread; a product with few rows waits for memory, and
+        // takes as long as one with eight.
+        let smallest = max(32, 2_000_000 / max(1, max(8, cutsRows ? columns : rows) * depth))
         let pieces = max(1, min(16, length / smallest))
         let block = ((length + pieces - 1) / pieces + 15) / 16 * 16
         inParallel(length, grain: block) { part in

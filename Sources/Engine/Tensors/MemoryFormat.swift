@@ -7,7 +7,7 @@ extension Tensor {
 
     /// Whether images `[N, C, H, W]` lie as `[N, H, W, C]` without gaps.
     public var isChannelsLast: Bool {
-        rank == 4 && layout == Layout(shape, order: Tensor.channelsLastOrder)
+        layout.isChannelsLast(shape)
     }
 
     /// The same tensor with elements row by row: itself if they are so already, else a copy. Gradients flow through.
@@ -21,8 +21,7 @@ extension Tensor {
     /// - Throws: unless there are four axes.
     public func channelsLast() throws -> Tensor {
         try requireRank("channelsLast", self, 4, "[N, C, H, W]")
-        let target = Layout(shape, order: Tensor.channelsLastOrder)
-        return layout == target ? self : arranged(target)
+        return isChannelsLast ? self : arranged(Layout(channelsLast: shape))
     }
 
     /// A tensor whose elements `body` writes, all of them, at `strides`, which must fill the memory without gaps.
@@ -38,12 +37,8 @@ extension Tensor {
     package init(
         channelsLast shape: [Int], dtype: DType, writing body: (UnsafeMutableRawPointer) throws -> Void
     ) rethrows {
-        precondition(shape.count == 4, "images of shape \(shape) do not have 4 axes")
-        let layout = Layout(shape, order: Tensor.channelsLastOrder)
-        try self.init(shape: shape, dtype: dtype, layout: layout, writing: body)
+        try self.init(shape: shape, dtype: dtype, layout: Layout(channelsLast: shape), writing: body)
     }
-
-    private static let channelsLastOrder = [0, 2, 3, 1]
 
     /// The same values and place in the graph, copied into a dense `target`.
     func arranged(_ target: Layout) -> Tensor {
