@@ -44,3 +44,7 @@ void ck_row_sums(int dtype, size_t rows, size_t channels, const void *x, double 
     DISPATCH(rowSums, rows, channels, x, sums, memory);
     free(memory);
 }
+
+void ck_interleave(int dtype, size_t plane, size_t channels, size_t first, size_t last, const void *x, void *out) {
+    DISPATCH(interleave, plane, channels, first, last, x, out);
+}

@@ -1,6 +1,6 @@
-// Rows of C channels: pictures laid out [N, H, W, C], or features [N, C]. Rows shorter than `wide` are taken several at a time,
-// so that the inner loops run over `wide` or more contiguous values whatever C is; values of one channel then lie in several
-// places of such a run and are added up at the end.
+// Rows of C channels: pictures laid out [N, H, W, C], or features [N, C]. Rows shorter than WIDE are taken several at
+// a time, so that the inner loops run over WIDE or more contiguous values whatever C is; values of one channel then lie
+// in several places of such a run and are added up at the end.
 
 #define WIDE 128
 
@@ -32,8 +32,10 @@ INLINE void NAME(addSquares)(size_t width, const T *restrict x, const T *restric
     }
 }
 
-// Mean and sum of squared differences from it of each channel of x [rows, channels]: blocks that stay in the first cache are read
-// twice, and their results merged (Chan, Golub, LeVeque, 1979). `space` holds 3 * max(channels, 2 * WIDE) values.
+// Mean and sum of squared differences from it of each channel of x [rows, channels]: blocks that stay in the first
+// cache
+// are read twice, and their results merged (Chan, Golub, LeVeque, 1979). `space` holds 3 * max(channels, 2 * WIDE)
+// values.
 KERNEL void NAME(rowStatistics)(size_t rows, size_t channels, const T *x, double *mean, double *squares, T *space,
                                 double *wide) {
     const size_t run = NAME(rowsOfRun)(channels), width = run * channels;
@@ -62,7 +64,8 @@ KERNEL void NAME(rowStatistics)(size_t rows, size_t channels, const T *x, double
             // The squares are about `center`, which is the mean rounded.
             double m = total[c] / (double)count, off = m - center[c], all = (double)(done + count);
             double between = m - mean[c];
-            squares[c] += spread[c] - off * off * (double)count + between * between * (double)done * (double)count / all;
+            squares[c] += spread[c] - off * off * (double)count;
+            squares[c] += between * between * (double)done * (double)count / all;
             mean[c] += between * (double)count / all;
         }
         done += count;
@@ -96,8 +99,8 @@ INLINE void NAME(affineAddRun)(size_t width, const T *restrict x, const T *restr
     }
 }
 
-KERNEL void NAME(rowAffine)(size_t rows, size_t channels, const T *x, const T *scale, const T *shift, const T *other, int cuts,
-                            double limit, T *y) {
+KERNEL void NAME(rowAffine)(size_t rows, size_t channels, const T *x, const T *scale, const T *shift, const T *other,
+                            int cuts, double limit, T *y) {
     T scales[2 * WIDE], shifts[2 * WIDE];
     const size_t run = NAME(rowsOfRun)(channels);
     const T *a = NAME(repeated)(run, channels, scale, scales), *b = NAME(repeated)(run, channels, shift, shifts);
@@ -138,11 +141,13 @@ INLINE void NAME(productRun)(size_t width, const T *restrict g, const T *restric
     }
 }
 
-// sums[c] = Σ g, products[c] = Σ g · (x - mean[c]) in double. `cuts`: g counts only where the output was inside 0 ..< limit: the
-// output y if given (then masked g is written to `masked`), else x · scale + shift. `space`: 3 * max(channels, 2 * WIDE) values.
-KERNEL void NAME(rowProducts)(size_t rows, size_t channels, const T *g, const T *x, const T *mean, int cuts, const T *scale,
-                              const T *shift, const T *y, double limit, T *masked, double *sums, double *products,
-                              T *space) {
+// sums[c] = Σ g, products[c] = Σ g · (x - mean[c]) in double. `cuts`: g counts only where the output was inside 0 ..<
+// limit: the
+// output y if given (then masked g is written to `masked`), else x · scale + shift. `space`: 3 * max(channels, 2 *
+// WIDE) values.
+KERNEL void NAME(rowProducts)(size_t rows, size_t channels, const T *g, const T *x, const T *mean, int cuts,
+                              const T *scale, const T *shift, const T *y, double limit, T *masked, double *sums,
+                              double *products, T *space) {
     T means[2 * WIDE], scales[2 * WIDE], shifts[2 * WIDE];
     const size_t run = NAME(rowsOfRun)(channels), width = run * channels, place = width > 2 * WIDE ? width : 2 * WIDE;
     const T *m = NAME(repeated)(run, channels, mean, means), *a = NAME(repeated)(run, channels, scale, scales);
@@ -157,7 +162,8 @@ KERNEL void NAME(rowProducts)(size_t rows, size_t channels, const T *g, const T 
     for (size_t r = 0; r < rows; r += run) {
         size_t at = r * channels, part = (rows - r < run ? rows - r : run) * channels;
         if (cuts) {
-            NAME(gatedRun)(part, g + at, x + at, m, a, b, y ? y + at : NULL, high, acc, accProduct, y ? masked + at : NULL);
+            NAME(gatedRun)(part, g + at, x + at, m, a, b, y ? y + at : NULL, high, acc, accProduct,
+                           y ? masked + at : NULL);
         } else {
             NAME(productRun)(part, g + at, x + at, m, acc, accProduct);
         }
@@ -170,8 +176,8 @@ KERNEL void NAME(rowProducts)(size_t rows, size_t channels, const T *g, const T 
 }
 
 // out = g · a[c] + x · b[c] + d[c], g as in rowProducts without y.
-KERNEL void NAME(rowCombine)(size_t rows, size_t channels, const T *g, const T *x, const T *a, const T *b, const T *d, int cuts,
-                             const T *scale, const T *shift, double limit, T *out) {
+KERNEL void NAME(rowCombine)(size_t rows, size_t channels, const T *g, const T *x, const T *a, const T *b, const T *d,
+                             int cuts, const T *scale, const T *shift, double limit, T *out) {
     T as[2 * WIDE], bs[2 * WIDE], ds[2 * WIDE], scales[2 * WIDE], shifts[2 * WIDE];
     const size_t run = NAME(rowsOfRun)(channels);
     const T *p = NAME(repeated)(run, channels, a, as), *q = NAME(repeated)(run, channels, b, bs);
@@ -204,6 +210,19 @@ KERNEL void NAME(rowSums)(size_t rows, size_t channels, const T *x, double *sums
             NAME(foldRun)(width, channels, space, sums);
         }
     }
+}
+
+// out[p, c] = x[c, p] for few channels: the stores of a pixel lie next to each other.
+KERNEL void NAME(interleave)(size_t plane, size_t channels, size_t first, size_t last, const T *restrict x,
+                             T *restrict out) {
+    const T *restrict b = x + plane, *restrict c = b + plane, *restrict d = c + plane;
+    if (channels == 2)
+        for (size_t p = first; p < last; p++) out[2 * p] = x[p], out[2 * p + 1] = b[p];
+    else if (channels == 3)
+        for (size_t p = first; p < last; p++) out[3 * p] = x[p], out[3 * p + 1] = b[p], out[3 * p + 2] = c[p];
+    else
+        for (size_t p = first; p < last; p++)
+            out[4 * p] = x[p], out[4 * p + 1] = b[p], out[4 * p + 2] = c[p], out[4 * p + 3] = d[p];
 }
 
 #undef WIDE

@@ -198,20 +198,14 @@ extension Tensor {
         try requireSameType("conv2d", self, weight)
         let convolution = try Convolution(shape, weight.shape, window: window, groups: groups, dtype: dtype)
         try convolution.check(bias, residual)
+        let direct = DirectConvolution(convolution)
+        guard isRecording else { return try convolved(weight, bias, convolution, direct, residual, activation) }
         let inputs = [self, weight] + (bias.map { [$0] } ?? [])
-        if let residual, isRecording, (inputs + [residual]).contains(where: \.requiresGradient) {
+        if let residual, (inputs + [residual]).contains(where: \.requiresGradient) {
             return try conv2d(weight: weight, bias: bias, window: window, groups: groups)
                 .finished(adding: residual, activation)
         }
-        let direct = DirectConvolution(convolution)
-        let output: Tensor
-        if let quick = try direct?.output(self, weight, bias, activation: activation, adding: residual) {
-            output = quick
-        } else {
-            output = try withoutGradients {
-                try convolution.output(contiguous(), weight.contiguous(), bias).finished(adding: residual, activation)
-            }
-        }
+        let output = try convolved(weight, bias, convolution, direct, residual, activation)
         return record("conv2d", output, inputs: inputs, keepsOutput: activation != .none) { given, y in
             let gradient = try given.gated(by: y, activation)
             var result: [Tensor?] = [
@@ -229,6 +223,17 @@ extension Tensor {
                 weight.requiresGradient ? try gradient.convolutionWeightGradient(self, convolution, window) : nil)
             if bias != nil { result.append(biasIsWanted ? try gradient.sum(axes: [0, 2, 3]) : nil) }
             return result
+        }
+    }
+
+    /// The convolution as a constant.
+    private func convolved(
+        _ weight: Tensor, _ bias: Tensor?, _ convolution: Convolution, _ direct: DirectConvolution?,
+        _ residual: Tensor?, _ activation: FusedActivation
+    ) throws -> Tensor {
+        if let quick = try direct?.output(self, weight, bias, activation: activation, adding: residual) { return quick }
+        return try withoutGradients {
+            try convolution.output(contiguous(), weight.contiguous(), bias).finished(adding: residual, activation)
         }
     }
 

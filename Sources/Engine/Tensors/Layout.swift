@@ -75,8 +75,8 @@ struct Layout: Sendable, Hashable {
         guard shape.count == 4 else { return false }
         let (n, c, h, w) = (shape[0], shape[1], shape[2], shape[3])
         if n > 0, c > 1, h > 1, w > 1 {
-            return strides.count == 4 && strides[1] == 1 && strides[3] == c && strides[2] == w * c
-                && strides[0] == (n == 1 ? 1 : h * w * c)
+            guard let strides else { return false }
+            return strides[1] == 1 && strides[3] == c && strides[2] == w * c && strides[0] == (n == 1 ? 1 : h * w * c)
         }
         return self == Layout(channelsLast: shape)
     }

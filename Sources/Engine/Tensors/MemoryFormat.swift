@@ -1,3 +1,5 @@
+internal import CKernels
+
 extension Tensor {
     /// How far apart in memory, in elements, neighbours along each axis are; 0 where an axis repeats, 1 if its extent is 1.
     public var strides: [Int] { layout.strides(of: shape) }
@@ -21,7 +23,13 @@ extension Tensor {
     /// - Throws: unless there are four axes.
     public func channelsLast() throws -> Tensor {
         try requireRank("channelsLast", self, 4, "[N, C, H, W]")
-        return isChannelsLast ? self : arranged(Layout(channelsLast: shape))
+        if isChannelsLast { return self }
+        guard isContiguous, (2...4).contains(shape[1]), dtype == .f32 || dtype == .f64 else {
+            return arranged(Layout(channelsLast: shape))
+        }
+        var result = interleaved()
+        result.node = node
+        return result
     }
 
     /// A tensor whose elements `body` writes, all of them, at `strides`, which must fill the memory without gaps.
@@ -38,6 +46,21 @@ extension Tensor {
         channelsLast shape: [Int], dtype: DType, writing body: (UnsafeMutableRawPointer) throws -> Void
     ) rethrows {
         try self.init(shape: shape, dtype: dtype, layout: Layout(channelsLast: shape), writing: body)
+    }
+
+    /// Row-major pictures of few channels with these next to each other, as a constant.
+    private func interleaved() -> Tensor {
+        let (channels, plane) = (shape[1], shape[2] * shape[3])
+        let pieces = Swift.max(1, plane * channels / elementwiseGrain)
+        return Tensor(channelsLast: shape, dtype: dtype) { bytes in
+            inParallel(pieces: shape[0] * pieces) { job in
+                let (image, piece) = (job / pieces, job % pieces)
+                let start = image * channels * plane * dtype.size
+                ck_interleave(
+                    dtype.code, plane, channels, plane * piece / pieces, plane * (piece + 1) / pieces, base + start,
+                    bytes + start)
+            }
+        }
     }
 
     /// The same values and place in the graph, copied into a dense `target`.

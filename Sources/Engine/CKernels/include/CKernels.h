@@ -199,6 +199,8 @@ void ck_row_products(int dtype, size_t rows, size_t channels, const void *g, con
 /// out = g · a[c] + x · b[c] + d[c], where with `cuts` g counts only where x · scale + shift is inside 0 ..< limit.
 void ck_row_combine(int dtype, size_t rows, size_t channels, const void *g, const void *x, const void *a, const void *b,
                     const void *d, int cuts, const void *scale, const void *shift, double limit, void *out);
+/// out[p, c] = x[c, p] for pixels `first ..< last` of `plane`, 2 to 4 channels.
+void ck_interleave(int dtype, size_t plane, size_t channels, size_t first, size_t last, const void *x, void *out);
 /// sums[c] = Σ x, in double.
 void ck_row_sums(int dtype, size_t rows, size_t channels, const void *x, double *sums);
 
