@@ -120,7 +120,7 @@ let package = Package(
         .module("TensorFiles", in: "Engine", uses: ["Basics", "CZlib", "Tensors"]),
         /// Tables and pictures, encodings, splits, loaders, augmentation.
         .module("Datasets", in: "Engine", uses: ["Basics", "CPictures", "Tensors", "TensorFiles"]),
-        /// Model files.
+        /// Model files, ONNX, event files of TensorBoard; an architecture as a graph of simple operations.
         .module("Interchange", in: "Engine", uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets"]),
         /// Calibration and int8 kernels.
         .module("Quantization", in: "Engine", uses: ["Basics", "CKernels", "Tensors", "NeuralNets", "Interchange"]),
@@ -185,7 +185,10 @@ let package = Package(
         .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets", "Interchange"]),
         .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
         .tests(
-            of: "Inference", in: "Engine", uses: ["Tensors", "Datasets", "Interchange", "ModelZoo", "Quantization"]),
+            of: "Inference", in: "Engine",
+            uses: [
+                "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange", "ModelZoo", "Quantization",
+            ]),
         .tests(of: "Workspaces", in: "App", uses: ["ArtifactRegistry", "ContentStorage", "Gates", "Remotes"]),
         .tests(of: "TerminalOutput", in: "CLI"),
         .testTarget(

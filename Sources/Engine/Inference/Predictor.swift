@@ -14,7 +14,7 @@ package struct Predictor: Sendable {
     private let network: Network
 
     private enum Network: Sendable {
-        case float(FoldedNetwork)
+        case float(InferencePlan)
         case integer(IntegerNetwork)
     }
 
@@ -57,7 +57,7 @@ package struct Predictor: Sendable {
                 hint: "train or fetch the model again", cause: error)
         }
         switch model.description.precision {
-        case .float32: network = .float(try FoldedNetwork(model, path: path))
+        case .float32: network = .float(try InferencePlan(model, path: path))
         case .int8: network = .integer(try IntegerNetwork(model, path: path))
         }
         guard input.shape == inputShape, outputSize == description.classes.count else {
@@ -69,16 +69,24 @@ package struct Predictor: Sendable {
     }
 
     /// The shape of one encoded example.
-    package var inputShape: [Int] { shapes[0] }
-
-    private var shapes: [[Int]] {
+    package var inputShape: [Int] {
         switch network {
-        case .float(let network): network.shapes
-        case .integer(let network): network.shapes
+        case .float(let plan): plan.inputShape
+        case .integer(let network): network.shapes[0]
         }
     }
 
-    private var outputSize: Int { shapes[shapes.count - 1].reduce(1, *) }
+    /// How a float model runs; nil for an int8 one.
+    package var plan: InferencePlan? {
+        if case .float(let plan) = network { plan } else { nil }
+    }
+
+    private var outputSize: Int {
+        switch network {
+        case .float(let plan): plan.outputShape.reduce(1, *)
+        case .integer(let network): network.shapes[network.shapes.count - 1].reduce(1, *)
+        }
+    }
 
     /// The network's raw outputs for `count` encoded examples that lie one after the other, `count × classes`.
     package func logits(features: [Float], count: Int) throws -> [Float] {
@@ -92,7 +100,7 @@ package struct Predictor: Sendable {
         }
         guard count > 0 else { return [] }
         switch network {
-        case .float(let network): return try network.run(features, count: count)
+        case .float(let plan): return try plan.run(features, count: count)
         case .integer(let network): return network.run(features, count: count)
         }
     }

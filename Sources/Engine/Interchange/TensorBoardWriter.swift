@@ -15,7 +15,7 @@ package final class TensorBoardWriter {
         let path = FileSystem.join(folder, "\(name).\(start.milliseconds % 1000).\(getpid()).mlops")
         try FileSystem.removeFile(path)
         file = try OpenFile(creating: path, mode: 0o644)
-        var event = ProtobufMessage()
+        var event = ProtobufWriter()
         event.add(1, Double(start.milliseconds) / 1000)
         event.add(3, "brain.Event:2")
         try append(event)
@@ -24,21 +24,21 @@ package final class TensorBoardWriter {
     /// Adds `values` at `step`; they can be seen at once.
     package func add(_ values: [String: Double], step: Int64, at time: Timestamp = .now) throws {
         guard !values.isEmpty else { return }
-        var summary = ProtobufMessage()
+        var summary = ProtobufWriter()
         for (tag, value) in values.sorted(by: { $0.key < $1.key }) {
-            var item = ProtobufMessage()
+            var item = ProtobufWriter()
             item.add(1, tag)
             item.add(2, Float(value))
             summary.add(1, item)
         }
-        var event = ProtobufMessage()
+        var event = ProtobufWriter()
         event.add(1, Double(time.milliseconds) / 1000)
         event.add(2, step)
         event.add(5, summary)
         try append(event)
     }
 
-    private func append(_ event: ProtobufMessage) throws {
+    private func append(_ event: ProtobufWriter) throws {
         // One write a record: a reader that comes between two sees whole records.
         try file.write(TensorBoardRecord.frame(event.bytes))
     }
@@ -49,10 +49,6 @@ enum TensorBoardRecord {
     static func frame(_ bytes: [UInt8]) -> [UInt8] {
         let length = littleEndian(UInt64(bytes.count))
         return length + littleEndian(masked(length)) + bytes + littleEndian(masked(bytes))
-    }
-
-    static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-        withUnsafeBytes(of: value.littleEndian) { Array($0) }
     }
 
     /// A CRC that is not the CRC of a text with CRCs in it, as LevelDB masks it.
@@ -68,46 +64,5 @@ enum TensorBoardRecord {
 
     static func crc32c(_ bytes: [UInt8]) -> UInt32 {
         ~bytes.reduce(UInt32.max) { value, byte in value >> 8 ^ table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] }
-    }
-}
-
-/// The bytes of a message of Protocol Buffers.
-struct ProtobufMessage {
-    private(set) var bytes: [UInt8] = []
-
-    private mutating func addVarint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(rest))
-    }
-
-    private mutating func addKey(_ field: Int, wire: UInt64) { addVarint(UInt64(field) << 3 | wire) }
-
-    mutating func add(_ field: Int, _ value: Int64) {
-        addKey(field, wire: 0)
-        addVarint(UInt64(bitPattern: value))
-    }
-
-    mutating func add(_ field: Int, _ value: Double) {
-        addKey(field, wire: 1)
-        bytes += TensorBoardRecord.littleEndian(value.bitPattern)
-    }
-
-    mutating func add(_ field: Int, _ value: Float) {
-        addKey(field, wire: 5)
-        bytes += TensorBoardRecord.littleEndian(value.bitPattern)
-    }
-
-    mutating func add(_ field: Int, _ value: String) { addBytes(field, Array(value.utf8)) }
-
-    mutating func add(_ field: Int, _ value: ProtobufMessage) { addBytes(field, value.bytes) }
-
-    private mutating func addBytes(_ field: Int, _ value: [UInt8]) {
-        addKey(field, wire: 2)
-        addVarint(UInt64(value.count))
-        bytes += value
     }
 }

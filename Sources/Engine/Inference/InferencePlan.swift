@@ -1,0 +1,125 @@
+internal import Basics
+package import Interchange
+internal import Tensors
+
+/// A trained float network made ready to run: batch norms folded into the layers before them, what follows a convolution or a
+/// linear layer done in the same call, and each value given back right after its last use. No tape, no dropout.
+///
+/// Immutable, so any number of threads may run it at once. The same inputs in the same batch give the same bits.
+package struct InferencePlan: Sendable {
+    /// One call.
+    package struct Step: Sendable {
+        /// The first of the layers that it does, and the others: `0`, `0 + 1 + 2`.
+        package var path: String
+        /// What they are: `conv2d + batch_norm + relu`.
+        package var name: String
+        var kernel: Kernel
+        var input: Int
+        /// A second input: what is added.
+        var other: Int?
+        var output: Int
+        /// Values that nobody needs afterwards.
+        var released: [Int] = []
+    }
+
+    enum Kernel: Sendable {
+        case linear(weight: Tensor, bias: Tensor, FusedActivation)
+        case conv2d(weight: Tensor, bias: Tensor?, Window, groups: Int, FusedActivation)
+        case batchNorm(weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, FusedActivation)
+        case maxPool2d(Window)
+        case avgPool2d(Window)
+        case activation(NetworkGraph.Activation)
+        case flatten
+    }
+
+    package let network: NetworkGraph
+    package internal(set) var steps: [Step]
+
+    package var inputShape: [Int] { network.shapes[0] }
+    package var outputShape: [Int] { network.shapes[network.output] }
+
+    /// - Throws: kind `.damaged` naming every tensor of the architecture that is missing or has another shape.
+    package init(_ model: ModelFile, path: String) throws {
+        network = try NetworkGraph(model.description.architecture)
+        try network.checkTensors(of: model, path: path)
+        var planner = InferencePlanner(network: network, tensors: model.tensors)
+        steps = planner.steps()
+    }
+
+    /// The most numbers that live at once for one example, without what a kernel needs inside.
+    package var peakActivationCount: Int {
+        func size(_ value: Int) -> Int { network.shapes[value].reduce(1, *) }
+        var live = size(0)
+        var peak = live
+        for step in steps {
+            live += size(step.output)
+            peak = max(peak, live)
+            live -= step.released.reduce(0) { $0 + size($1) }
+        }
+        return peak
+    }
+
+    /// The outputs for `count` examples that lie one after the other in `features`.
+    ///
+    /// - Parameter observe: gets the index of each step and how long it took.
+    package func run(
+        _ features: [Float], count: Int, observe: ((Int, Duration) -> Void)? = nil
+    ) throws -> [Float] {
+        let inputSize = inputShape.reduce(1, *)
+        precondition(features.count == count * inputSize, "\(features.count) numbers for \(count) examples")
+        return try withoutGradients {
+            var values = [Tensor?](repeating: nil, count: network.shapes.count)
+            values[0] = Tensor(features, shape: [count] + inputShape)
+            let clock = ContinuousClock()
+            for (index, step) in steps.enumerated() {
+                let start = observe == nil ? nil : clock.now
+                guard let input = values[step.input] else { preconditionFailure("value \(step.input) was given back") }
+                let other = step.other.flatMap { values[$0] }
+                // A value that nobody else holds may be overwritten by the step.
+                for value in step.released { values[value] = nil }
+                values[step.output] = try step.kernel.run(input, other)
+                if let observe, let start { observe(index, clock.now - start) }
+            }
+            return values[network.output]?.floats() ?? []
+        }
+    }
+}
+
+extension InferencePlan.Kernel {
+    fileprivate func run(_ x: Tensor, _ other: Tensor?) throws -> Tensor {
+        switch self {
+        case .linear(let weight, let bias, let activation):
+            return try x.fusedLinear(weight: weight, bias: bias, activation: activation)
+        case .conv2d(let weight, let bias, let window, let groups, let activation):
+            return try x.fusedConv2d(
+                weight: weight, bias: bias, window: window, groups: groups, residual: other, activation: activation)
+        case .batchNorm(let weight, let bias, let mean, let variance, let activation):
+            return try x.fusedBatchNorm(
+                weight: weight, bias: bias, mean: mean, variance: variance, epsilon: Architecture.batchNormEpsilon,
+                activation: activation)
+        case .maxPool2d(let window): return try x.maxPool2d(window)
+        case .avgPool2d(let window): return try x.avgPool2d(window, countsPadding: false)
+        case .activation(let function): return try function.apply(x)
+        case .flatten: return try x.flattened(from: 1)
+        }
+    }
+}
+
+extension NetworkGraph.Activation {
+    fileprivate func apply(_ x: Tensor) throws -> Tensor {
+        switch self {
+        case .relu: try x.relu()
+        case .tanh: try x.tanh()
+        case .sigmoid: try x.sigmoid()
+        case .gelu: try x.gelu()
+        }
+    }
+
+    /// The form that a kernel can do along with its own work; nil if none can.
+    var fused: FusedActivation? {
+        switch self {
+        case .relu: .relu
+        case .tanh, .sigmoid, .gelu: nil
+        }
+    }
+}
