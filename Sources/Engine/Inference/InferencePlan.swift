@@ -23,11 +23,15 @@ package struct InferencePlan: Sendable {
     }
 
     enum Kernel: Sendable {
-        case linear(weight: Tensor, bias: Tensor, FusedActivation)
+        case linear(weight: Tensor, bias: Tensor?, FusedActivation)
         case conv2d(weight: Tensor, bias: Tensor?, Window, groups: Int, FusedActivation)
         case batchNorm(weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, FusedActivation)
+        case layerNorm(weight: Tensor, bias: Tensor)
+        case add(FusedActivation)
+        case concatenate
         case maxPool2d(Window)
-        case avgPool2d(Window)
+        case avgPool2d(Window, countsPadding: Bool)
+        case globalAvgPool2d
         case activation(NetworkGraph.Activation)
         case flatten
     }
@@ -98,7 +102,12 @@ extension InferencePlan.Kernel {
                 weight: weight, bias: bias, mean: mean, variance: variance, epsilon: Architecture.batchNormEpsilon,
                 activation: activation)
         case .maxPool2d(let window): return try x.maxPool2d(window)
-        case .avgPool2d(let window): return try x.avgPool2d(window, countsPadding: false)
+        case .layerNorm(let weight, let bias):
+            return try x.layerNorm(weight: weight, bias: bias, epsilon: Architecture.batchNormEpsilon)
+        case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
+        case .globalAvgPool2d: return try LayerSpec.globalAverage(x)
+        case .add(let activation): return try x.fusedAdd(other ?? x, activation: activation)
+        case .concatenate: return try .concatenated([x, other ?? x], axis: 1)
         case .activation(let function): return try function.apply(x)
         case .flatten: return try x.flattened(from: 1)
         }
@@ -109,6 +118,8 @@ extension NetworkGraph.Activation {
     fileprivate func apply(_ x: Tensor) throws -> Tensor {
         switch self {
         case .relu: try x.relu()
+        case .relu6: try x.activated(by: .relu6)
+        case .leakyReLU(let slope): try x.leakyReLU(slope: slope)
         case .tanh: try x.tanh()
         case .sigmoid: try x.sigmoid()
         case .gelu: try x.gelu()
@@ -119,7 +130,8 @@ extension NetworkGraph.Activation {
     var fused: FusedActivation? {
         switch self {
         case .relu: .relu
-        case .tanh, .sigmoid, .gelu: nil
+        case .relu6: .relu6
+        case .leakyReLU, .tanh, .sigmoid, .gelu: nil
         }
     }
 }

@@ -32,12 +32,24 @@ struct InferencePlanner {
         return planned
     }
 
-    /// Makes `node` part of the step that makes its input, if that has no other reader and can do it; whether it could.
+    /// Makes `node` part of a step that is there already, if one can do it along with its own work; whether one could.
     private mutating func join(_ node: NetworkGraph.Node) -> Bool {
+        if node.operation == .add { return joinSum(node) }
         guard node.inputs.count == 1, uses[node.inputs[0]] == 1, let index = makers[node.inputs[0]],
             let kernel = planned[index].kernel.followed(by: node, after: planned[index].other, weights(of: node))
         else { return false }
         planned[index].kernel = kernel
+        extend(index, by: node)
+        return true
+    }
+
+    /// The later of the two steps whose outputs are added does the sum, if it is a convolution that does no more yet.
+    private mutating func joinSum(_ node: NetworkGraph.Node) -> Bool {
+        let order = node.inputs.sorted { makers[$0] ?? -1 < makers[$1] ?? -1 }
+        guard order.count == 2, order[0] != order[1], uses[order[1]] == 1, let index = makers[order[1]],
+            planned[index].other == nil, case .conv2d(_, _, _, _, .none) = planned[index].kernel
+        else { return false }
+        planned[index].other = order[0]
         extend(index, by: node)
         return true
     }
@@ -65,24 +77,23 @@ struct InferencePlanner {
     private func kernel(of node: NetworkGraph.Node) -> InferencePlan.Kernel {
         let weights = weights(of: node)
         switch node.operation {
-        case .linear: return .linear(weight: weights[0], bias: weights[1], .none)
+        case .linear(_, _, let hasBias):
+            return .linear(weight: weights[0], bias: hasBias ? weights[1] : nil, .none)
         case .conv2d(let sizes):
-            let window = Window(
-                height: sizes.kernel, width: sizes.kernel, stride: sizes.stride, padding: sizes.padding)
             return .conv2d(
-                weight: weights[0], bias: sizes.hasBias ? weights[1] : nil, window, groups: sizes.groups, .none)
+                weight: weights[0], bias: sizes.hasBias ? weights[1] : nil, sizes.window, groups: sizes.groups, .none)
         case .batchNorm:
             return .batchNorm(weight: weights[0], bias: weights[1], mean: weights[2], variance: weights[3], .none)
-        case .maxPool2d(let pooling): return .maxPool2d(pooling.window)
-        case .avgPool2d(let pooling): return .avgPool2d(pooling.window)
+        case .layerNorm: return .layerNorm(weight: weights[0], bias: weights[1])
+        case .maxPool2d(let window): return .maxPool2d(window)
+        case .avgPool2d(let window, let countsPadding): return .avgPool2d(window, countsPadding: countsPadding)
+        case .globalAvgPool2d: return .globalAvgPool2d
+        case .add: return .add(.none)
+        case .concatenate: return .concatenate
         case .activation(let function): return .activation(function)
         case .flatten: return .flatten
         }
     }
-}
-
-extension NetworkGraph.Pooling {
-    fileprivate var window: Window { Window(height: kernel, width: kernel, stride: stride, padding: padding) }
 }
 
 extension InferencePlan.Kernel {
@@ -105,6 +116,7 @@ extension InferencePlan.Kernel {
             return function.fused.map { .linear(weight: weight, bias: bias, $0) }
         case (.conv2d(let weight, let bias, let window, let groups, .none), .activation(let function)):
             return function.fused.map { .conv2d(weight: weight, bias: bias, window, groups: groups, $0) }
+        case (.add(.none), .activation(let function)): return function.fused.map { .add($0) }
         case (.batchNorm(let weight, let bias, let mean, let variance, .none), .activation(let function)):
             return function.fused.map { .batchNorm(weight: weight, bias: bias, mean: mean, variance: variance, $0) }
         default: return nil

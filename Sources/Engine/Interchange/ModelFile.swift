@@ -67,12 +67,22 @@ package struct ModelFile: Sendable {
     /// - Throws: what `SafetensorsFile` throws; kind `.usage` if the file is no model of this program or of a newer format.
     package init(path: String) throws {
         let file = try SafetensorsFile(path: path)
-        guard let text = file.header.metadata[ModelFile.key] else {
+        guard let description = try ModelFile.description(of: file) else {
             throw MLOpsError(
                 .usage,
                 "`\(path)` is a safetensors file, but no model of this program: metadata key `mlops` is missing",
                 hint: "name a file that the step `train` or `quantize` wrote")
         }
+        self.description = description
+        tensors = try file.tensors()
+    }
+
+    /// What `file` says of its model; nil if it is no model of this program.
+    ///
+    /// - Throws: kind `.usage` if it is of a newer format; kind `.damaged` if it cannot be read.
+    static func description(of file: SafetensorsFile) throws -> Description? {
+        guard let text = file.header.metadata[ModelFile.key] else { return nil }
+        let path = file.path
         let json = try JSONValue(parsing: Array(text.utf8), source: path)
         guard let format = json["format"]?.integer else {
             throw MLOpsError(
@@ -85,21 +95,23 @@ package struct ModelFile: Sendable {
                 hint: "use the version of mlops that wrote it, or a newer one")
         }
         do {
-            description = try json.decode()
+            return try json.decode()
         } catch let error as DecodingError {
             throw MLOpsError(
                 .damaged, "`\(path)`: metadata `mlops` cannot be read: \(ModelFile.describe(error))",
                 hint: "train or fetch the model again", cause: error)
         }
-        tensors = try file.tensors()
     }
 
     /// Writes the model to `path`, all or nothing.
-    package func write(to path: String) throws {
+    package func write(to path: String) throws { try FileSystem.replace(path, with: encode()) }
+
+    /// The bytes of the file.
+    package func encode() throws -> [UInt8] {
         var description = description
         description.format = description.architecture.format
         let text = try JSONValue(encoding: description).canonicalText
-        try SafetensorsFile.write(tensors, metadata: [ModelFile.key: text], to: path)
+        return try SafetensorsFile.encode(tensors, metadata: [ModelFile.key: text])
     }
 
     /// What is wrong and where: ``architecture.layers[3].branch[1].kernel`: 5000 is not in 0...4096`.

@@ -163,7 +163,7 @@ extension ONNXFile {
         var count = 1
         for extent in extents {
             let (product, overflows) = count.multipliedReportingOverflow(by: Int(extent))
-            guard extent >= 0, !overflows, product < 1 << 56 else {
+            guard extent >= 0, !overflows, product < 1 << 40 else {
                 throw reader.fault("weight `\(printable(weight.name))` cannot have shape \(extents)")
             }
             count = product

@@ -1,3 +1,5 @@
+internal import Tensors
+
 /// One operation of a network as nodes of ONNX; the last of them, and its output, is called `name`.
 struct ONNXLayer {
     var node: NetworkGraph.Node
@@ -10,20 +12,37 @@ struct ONNXLayer {
 
     func add(to graph: inout ONNXGraph) {
         switch node.operation {
-        case .linear: addNode("Gemm", tensors: ["weight", "bias"], [("transB", .int(1))], to: &graph)
+        case .linear(_, _, let hasBias):
+            addNode("Gemm", tensors: ["weight"] + (hasBias ? ["bias"] : []), [("transB", .int(1))], to: &graph)
         case .conv2d(let sizes):
-            addNode("Conv", tensors: ["weight"] + (sizes.hasBias ? ["bias"] : []), attributes(of: sizes), to: &graph)
+            addNode(
+                "Conv", tensors: ["weight"] + (sizes.hasBias ? ["bias"] : []),
+                [("group", .int(sizes.groups))] + attributes(of: sizes.window), to: &graph)
         case .batchNorm:
             addNode(
-                "BatchNormalization", tensors: ["weight", "bias", "running_mean", "running_var"],
-                [("epsilon", .float(Float(Architecture.batchNormEpsilon)))], to: &graph)
+                "BatchNormalization", tensors: ["weight", "bias", "running_mean", "running_var"], [ONNXLayer.epsilon],
+                to: &graph)
+        case .layerNorm:
+            addNode(
+                "LayerNormalization", tensors: ["weight", "bias"], [("axis", .int(-1)), ONNXLayer.epsilon], to: &graph)
         case .maxPool2d(let window): addNode("MaxPool", attributes(of: window), to: &graph)
-        case .avgPool2d(let window):
-            addNode("AveragePool", attributes(of: window) + [("count_include_pad", .int(0))], to: &graph)
+        case .avgPool2d(let window, let countsPadding):
+            addNode(
+                "AveragePool", [("count_include_pad", .int(countsPadding ? 1 : 0))] + attributes(of: window),
+                to: &graph)
+        case .globalAvgPool2d:
+            let pooled = Array(inputShape.prefix(2)) + [.extent(1), .extent(1)]
+            graph.addNode("GlobalAveragePool", "\(name).pooled", inputs: inputs, shape: pooled)
+            graph.addNode(
+                "Flatten", name, inputs: ["\(name).pooled"], attributes: [("axis", .int(1))], shape: outputShape)
         case .activation(let function): add(function, to: &graph)
         case .flatten: addNode("Flatten", [("axis", .int(1))], to: &graph)
+        case .add: addNode("Add", to: &graph)
+        case .concatenate: addNode("Concat", [("axis", .int(1))], to: &graph)
         }
     }
+
+    private static let epsilon = ("epsilon", ONNXGraph.Attribute.float(Float(Architecture.batchNormEpsilon)))
 
     private func addNode(
         _ type: String, tensors: [String] = [], _ attributes: [(String, ONNXGraph.Attribute)] = [],
@@ -34,25 +53,22 @@ struct ONNXLayer {
             shape: outputShape)
     }
 
-    private func attributes(of sizes: NetworkGraph.Convolution) -> [(String, ONNXGraph.Attribute)] {
-        [
-            ("group", .int(sizes.groups)), ("kernel_shape", .ints([sizes.kernel, sizes.kernel])),
-            ("pads", .ints(Array(repeating: sizes.padding, count: 4))),
-            ("strides", .ints([sizes.stride, sizes.stride])),
-        ]
-    }
-
-    private func attributes(of window: NetworkGraph.Pooling) -> [(String, ONNXGraph.Attribute)] {
-        [
-            ("kernel_shape", .ints([window.kernel, window.kernel])),
-            ("pads", .ints(Array(repeating: window.padding, count: 4))),
-            ("strides", .ints([window.stride, window.stride])),
+    private func attributes(of window: Window) -> [(String, ONNXGraph.Attribute)] {
+        let isDilated = window.dilationY != 1 || window.dilationX != 1
+        return (isDilated ? [("dilations", .ints([window.dilationY, window.dilationX]))] : []) + [
+            ("kernel_shape", .ints([window.kernelHeight, window.kernelWidth])),
+            ("pads", .ints([window.paddingY, window.paddingX, window.paddingY, window.paddingX])),
+            ("strides", .ints([window.strideY, window.strideX])),
         ]
     }
 
     private func add(_ function: NetworkGraph.Activation, to graph: inout ONNXGraph) {
         switch function {
         case .relu: addNode("Relu", to: &graph)
+        case .relu6:
+            let (least, most) = (graph.constant(0), graph.constant(6))
+            graph.addNode("Clip", name, inputs: inputs + [least, most], shape: outputShape)
+        case .leakyReLU(let slope): addNode("LeakyRelu", [("alpha", .float(Float(slope)))], to: &graph)
         case .tanh: addNode("Tanh", to: &graph)
         case .sigmoid: addNode("Sigmoid", to: &graph)
         case .gelu: addGELU(to: &graph)

@@ -14,8 +14,8 @@ package final class SafetensorsFile: Sendable {
     /// Opens `path` and checks its whole header against the file's size.
     ///
     /// - Throws: kind `.damaged` naming the file and the byte counts if it is cut short or inconsistent; kind `.usage` if it
-    ///   is no safetensors file or holds a dtype that is not read here.
-    package init(path: String) throws {
+    ///   is no safetensors file or, unless `readsEveryType` is false, holds a dtype that is not read here.
+    package init(path: String, readsEveryType: Bool = true) throws {
         self.path = path
         file = try OpenFile(reading: path)
         let status = try file.status()
@@ -41,6 +41,7 @@ package final class SafetensorsFile: Sendable {
             throw MLOpsError(.usage, "`\(path)` is no safetensors file: its header does not start with `{`")
         }
         header = try SafetensorsHeader(parsing: text[...], dataByteCount: size - dataStart, path: path)
+        if readsEveryType { for entry in header.entries { try entry.requireReadable(path: path) } }
     }
 
     /// The names of all tensors, sorted.
@@ -71,11 +72,18 @@ package final class SafetensorsFile: Sendable {
     }
 
     private func tensor(_ entry: SafetensorsEntry) throws -> Tensor {
-        try array(entry).tensor(source: "\(path)#\(printable(entry.name))")
+        let array = try array(entry)
+        switch array.element {
+        case .f16: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .f16)
+        case .bf16: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .bf16)
+        case .bool: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .bool)
+        default: return try array.tensor(source: "\(path)#\(printable(entry.name))")
+        }
     }
 
     private func array(_ entry: SafetensorsEntry) throws -> RawArray {
         guard let element = SafetensorsHeader.elements[entry.dtype] else {
+            try entry.requireReadable(path: path)
             throw damaged(path, "dtype `\(entry.dtype)` passed the check of the header")
         }
         let bytes = try file.read(count: entry.range.count, at: Int64(dataStart + entry.range.lowerBound))
@@ -115,6 +123,7 @@ extension SafetensorsFile {
         return length + header + data
     }
 
+    /// The order of the dtypes in a file: that of the Python package, the other way round.
     private static func rank(_ dtype: DType) -> Int {
         switch dtype {
         case .i64: 0

@@ -20,15 +20,16 @@ package struct SafetensorsHeader: Hashable, Sendable {
         "BOOL": .bool, "U8": .u8, "I8": .i8, "F16": .f16, "BF16": .bf16, "I16": .i16, "U16": .u16, "I32": .i32,
         "U32": .u32, "F32": .f32, "I64": .i64, "U64": .u64, "F64": .f64,
     ]
-    /// Names of types that the format has and this program does not read.
-    static let unreadable: Set<String> = [
-        "F4", "F6_E2M3", "F6_E3M2", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64",
+    /// The bits of one element of types that the format has and this program does not read.
+    static let unreadable: [String: Int] = [
+        "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8,
+        "F8_E5M2FNUZ": 8, "C64": 64,
     ]
 
     /// Parses and checks the JSON `text` of a header whose data take `dataByteCount` bytes.
     ///
     /// - Throws: kind `.damaged` naming `path` for broken JSON, duplicate names, sizes that overflow or disagree with shape
-    ///   and dtype, and for ranges that overlap, leave gaps or leave the file; kind `.usage` for a dtype not read here.
+    ///   and dtype, and for ranges that overlap, leave gaps or leave the file; kind `.usage` for a dtype that does not exist.
     package init(parsing text: ArraySlice<UInt8>, dataByteCount: Int, path: String) throws {
         var parser = SafetensorsHeaderParser(text, path: path)
         let parsed = try parser.parse()
@@ -53,27 +54,33 @@ package struct SafetensorsHeader: Hashable, Sendable {
 
 extension SafetensorsEntry {
     fileprivate func check(path: String) throws {
-        guard let element = SafetensorsHeader.elements[dtype] else {
-            let fault =
-                SafetensorsHeader.unreadable.contains(dtype)
-                ? "dtype `\(dtype)`, which this program does not read" : "unknown dtype `\(printable(dtype))`"
+        let bits = SafetensorsHeader.elements[dtype].map { $0.size * 8 } ?? SafetensorsHeader.unreadable[dtype]
+        guard var bitCount = bits else {
             throw MLOpsError(
-                .usage, "`\(path)`: tensor `\(printable(name))` has \(fault)",
+                .usage, "`\(path)`: tensor `\(printable(name))` has unknown dtype `\(printable(dtype))`",
                 hint: "known are \(SafetensorsHeader.elements.keys.sorted().joined(separator: ", "))")
         }
-        var byteCount = element.size
         for size in shape {
-            let (product, overflows) = byteCount.multipliedReportingOverflow(by: max(size, 1))
+            let (product, overflows) = bitCount.multipliedReportingOverflow(by: max(size, 1))
             guard !overflows else { throw damaged(path, "the shape of tensor `\(printable(name))` overflows") }
-            byteCount = product
+            bitCount = product
         }
         // The other extents of an empty tensor must be possible too.
-        if shape.contains(0) { byteCount = 0 }
-        guard byteCount == range.count else {
+        if shape.contains(0) { bitCount = 0 }
+        guard bitCount % 8 == 0, bitCount / 8 == range.count else {
+            let needed = (bitCount + 7) / 8
             throw damaged(
                 path,
-                "tensor `\(printable(name))` of \(dtype) \(shape) needs \(byteCount) bytes, its range has \(range.count)"
-            )
+                "tensor `\(printable(name))` of \(dtype) \(shape) needs \(needed) bytes, its range has \(range.count)")
+        }
+    }
+
+    /// - Throws: kind `.usage` for a dtype that this program does not read.
+    func requireReadable(path: String) throws {
+        guard SafetensorsHeader.elements[dtype] != nil else {
+            throw MLOpsError(
+                .usage, "`\(path)`: tensor `\(printable(name))` has dtype `\(dtype)`, which this program does not read",
+                hint: "known are \(SafetensorsHeader.elements.keys.sorted().joined(separator: ", "))")
         }
     }
 }

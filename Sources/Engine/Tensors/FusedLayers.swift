@@ -63,7 +63,17 @@ extension Tensor {
         }
     }
 
-    /// Adds and activates in place, piece by piece while a piece is in the cache.
+    /// `activation` of each element.
+    package func activated(by activation: FusedActivation) throws -> Tensor {
+        try requireFloat(activation.rawValue, self)
+        return try withoutGradients {
+            var output = self
+            try output.finish(activation.rawValue, residual: nil, activation: activation)
+            return output
+        }
+    }
+
+    /// Adds and activates in place, piece by piece while a piece is in the cache; the layout stays.
     private mutating func finish(_ operation: String, residual: Tensor?, activation: FusedActivation) throws {
         if let residual {
             try requireSameType(operation, self, residual)
@@ -71,18 +81,20 @@ extension Tensor {
                 throw shapeError(operation, shape, residual.shape, "output and residual must have one shape")
             }
         }
+        node = nil
         guard residual != nil || activation != .none else { return }
-        let (code, size, count) = (dtype.code, dtype.size, count)
-        let other = residual?.pointer
-        withUnsafeMutableBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
-            inParallel(count, grain: elementwiseGrain) { part in
-                let start = base + part.lowerBound * size
-                if let other {
-                    ck_binary(code, Int32(CK_ADD), part.count, start, 1, other + part.lowerBound * size, 1, start)
-                }
-                activation.apply(code, part.count, start)
+        if !layout.isDense || !isKnownUniquelyReferenced(&storage) {
+            self = arranged(layout.isDense ? layout : Layout())
+        }
+        let residual = residual?.laidOut(as: layout)
+        let (code, size) = (dtype.code, dtype.size)
+        let (target, other) = (storage.pointer + offset * size, residual?.base)
+        inParallel(count, grain: elementwiseGrain) { part in
+            let start = target + part.lowerBound * size
+            if let other {
+                ck_binary(code, Int32(CK_ADD), part.count, start, 1, other + part.lowerBound * size, 1, start)
             }
+            activation.apply(code, part.count, start)
         }
         withExtendedLifetime(residual) {}
     }

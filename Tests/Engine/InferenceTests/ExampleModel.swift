@@ -55,4 +55,68 @@ enum ExampleModel {
         ]
         return try json.decode()
     }
+
+    /// Every kind of layer, in places that exercise what joins them.
+    static let architectures: [(name: String, Architecture)] = [
+        (
+            "flat",
+            Architecture(
+                input: [9],
+                layers: [
+                    .linear(inputs: 9, outputs: 8, hasBias: false), .batchNorm1d(features: 8), .sigmoid,
+                    .dropout(probability: 0.5), .batchNorm1d(features: 8), .relu, .layerNorm(features: 8),
+                    .concatenated(branch: [.linear(inputs: 8, outputs: 4), .leakyReLU(slope: 0.1)]),
+                    .residual(branch: [.linear(inputs: 12, outputs: 12), .relu], shortcut: []),
+                    .linear(inputs: 12, outputs: 6), .gelu, .tanh, .linear(inputs: 6, outputs: 3),
+                ])
+        ),
+        (
+            "pictures",
+            Architecture(
+                input: [2, 9, 11],
+                layers: [
+                    .conv2d(inputs: 2, outputs: 4, kernel: 3, stride: 2, padding: 1), .batchNorm2d(features: 4), .relu,
+                    .maxPool2d(kernel: 3, stride: 1), .avgPool2d(kernel: 2, stride: 1), .batchNorm2d(features: 4),
+                    .gelu, .flatten, .linear(inputs: 24, outputs: 5),
+                ])
+        ),
+        ("blocks", Architecture(input: [3, 12, 10], layers: blocks)),
+    ]
+
+    private static let blocks: [LayerSpec] = [
+        .conv2d(
+            ConvolutionSpec(
+                inputs: 3, outputs: 8, window: Window(height: 3, width: 5, stride: 1, padding: 2), hasBias: false)),
+        .batchNorm2d(features: 8), .relu6,
+        // As in MobileNetV2: depthwise, a linear bottleneck, and the input added.
+        .residual(
+            branch: [
+                .conv2d(inputs: 8, outputs: 16, kernel: 1, hasBias: false), .batchNorm2d(features: 16), .relu6,
+                .conv2d(inputs: 16, outputs: 16, kernel: 3, padding: 1, groups: 16, hasBias: false),
+                .batchNorm2d(features: 16), .relu6, .conv2d(inputs: 16, outputs: 8, kernel: 1, hasBias: false),
+                .batchNorm2d(features: 8),
+            ], shortcut: []),
+        // As in ResNet: a projection, and an activation of the sum.
+        .residual(
+            branch: [
+                .conv2d(inputs: 8, outputs: 12, kernel: 3, stride: 2, padding: 1), .batchNorm2d(features: 12), .relu,
+                .conv2d(inputs: 12, outputs: 12, kernel: 3, padding: 1), .batchNorm2d(features: 12),
+            ],
+            shortcut: [
+                .conv2d(inputs: 8, outputs: 12, kernel: 1, stride: 2, hasBias: false), .batchNorm2d(features: 12),
+            ]),
+        .relu,
+        // Before the activation, and an activation that both ways read.
+        .batchNorm2d(features: 12), .relu,
+        .residual(
+            branch: [.conv2d(inputs: 12, outputs: 12, kernel: 3, padding: 2, dilation: 2, groups: 3)], shortcut: []),
+        .residual(branch: [.tanh], shortcut: [.sigmoid]), .relu6,
+        .concatenated(branch: [
+            .batchNorm2d(features: 12), .relu, .conv2d(inputs: 12, outputs: 4, kernel: 3, padding: 1),
+        ]),
+        .concatenated(branch: [.batchNorm2d(features: 16), .leakyReLU(slope: 0.2)]),
+        .maxPool2d(kernel: 3, stride: 2, padding: 1), .avgPool2d(kernel: 3, stride: 1, padding: 1, countsPadding: true),
+        .avgPool2d(kernel: 2, stride: 1, padding: 1, countsPadding: false), .globalAvgPool2d,
+        .linear(inputs: 32, outputs: 6),
+    ]
 }

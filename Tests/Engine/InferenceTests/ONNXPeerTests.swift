@@ -109,24 +109,15 @@ struct ONNXPeerTests {
     }
 
     @Test func everyLayerGivesTheSameNumbersInOnnxruntime() throws {
-        let flat = Architecture(
-            input: [9],
-            layers: [
-                .linear(inputs: 9, outputs: 8), .batchNorm1d(features: 8), .sigmoid, .dropout(probability: 0.5),
-                .batchNorm1d(features: 8), .linear(inputs: 8, outputs: 6), .gelu, .tanh, .linear(inputs: 6, outputs: 3),
-            ])
-        try export(
-            "flat", try ExampleModel.make(flat, input: .tabular(ExampleModel.encoder()), classes: 3))
-        let pictures = Architecture(
-            input: [2, 9, 11],
-            layers: [
-                .conv2d(inputs: 2, outputs: 4, kernel: 3, stride: 2, padding: 1), .batchNorm2d(features: 4), .relu,
-                .maxPool2d(kernel: 3, stride: 1), .avgPool2d(kernel: 2, stride: 1), .batchNorm2d(features: 4), .gelu,
-                .flatten, .linear(inputs: 24, outputs: 5),
-            ])
-        let input = InputEncoding.images(
-            shape: [2, 9, 11], normalisation: PixelNormalisation(mean: 0.4, deviation: 0.25))
-        try export("pictures", try ExampleModel.make(pictures, input: input, classes: 5))
+        for (name, architecture) in ExampleModel.architectures {
+            let input: InputEncoding =
+                architecture.input.count == 1
+                ? .tabular(try ExampleModel.encoder())
+                : .images(
+                    shape: architecture.input, normalisation: PixelNormalisation(mean: 0.4, deviation: 0.25))
+            let classes = try #require(try architecture.shapes().last).reduce(1, *)
+            try export(name, try ExampleModel.make(architecture, input: input, classes: classes))
+        }
         try PeerPython.run("check_onnx.py", folder.path)
     }
 }

@@ -30,7 +30,7 @@ private func fixture(_ name: String) -> String {
     @Test func whatIsWrittenIsByteForByteWhatPythonWrites() throws {
         let bytes = try FileSystem.read(fixture("all-dtypes.safetensors"))
         let file = try SafetensorsFile(path: fixture("all-dtypes.safetensors"))
-        #expect(SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
+        #expect(try SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
     }
 
     @Test func halvesAndBooleansStayWhatTheyAre() throws {
