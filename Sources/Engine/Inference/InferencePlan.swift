@@ -13,6 +13,8 @@ package struct InferencePlan: Sendable {
         package var path: String
         /// What they are: `conv2d + batch_norm + relu`.
         package var name: String
+        /// Floating-point operations for one example.
+        package var operations: Int
         var kernel: Kernel
         var input: Int
         /// A second input: what is added.
@@ -95,10 +97,10 @@ extension InferencePlan.Kernel {
         case .linear(let weight, let bias, let activation):
             return try x.fusedLinear(weight: weight, bias: bias, activation: activation)
         case .conv2d(let weight, let bias, let window, let groups, let activation):
-            return try x.fusedConv2d(
-                weight: weight, bias: bias, window: window, groups: groups, residual: other, activation: activation)
+            return try x.conv2d(
+                weight: weight, bias: bias, window: window, groups: groups, adding: other, activation: activation)
         case .batchNorm(let weight, let bias, let mean, let variance, let activation):
-            return try x.fusedBatchNorm(
+            return try x.batchNorm(
                 weight: weight, bias: bias, mean: mean, variance: variance, epsilon: Architecture.batchNormEpsilon,
                 activation: activation)
         case .maxPool2d(let window): return try x.maxPool2d(window)
@@ -118,7 +120,7 @@ extension NetworkGraph.Activation {
     fileprivate func apply(_ x: Tensor) throws -> Tensor {
         switch self {
         case .relu: try x.relu()
-        case .relu6: try x.activated(by: .relu6)
+        case .relu6: try x.relu6()
         case .leakyReLU(let slope): try x.leakyReLU(slope: slope)
         case .tanh: try x.tanh()
         case .sigmoid: try x.sigmoid()

@@ -25,7 +25,8 @@ struct InferencePlanner {
             makers[node.output] = planned.count
             planned.append(
                 InferencePlan.Step(
-                    path: node.path, name: node.operation.name, kernel: kernel(of: node), input: node.inputs[0],
+                    path: node.path, name: node.operation.name, operations: network.operationCount(of: node),
+                    kernel: kernel(of: node), input: node.inputs[0],
                     other: node.inputs.count > 1 ? node.inputs[1] : nil, output: node.output))
         }
         release()
@@ -57,6 +58,7 @@ struct InferencePlanner {
     private mutating func extend(_ index: Int, by node: NetworkGraph.Node) {
         planned[index].path += " + \(node.path)"
         planned[index].name += " + \(node.operation.name)"
+        planned[index].operations += network.operationCount(of: node)
         planned[index].output = node.output
         makers[node.output] = index
     }
