@@ -130,7 +130,9 @@ let package = Package(
         /// A model file to a predictor.
         .module(
             "Inference", in: "Engine",
-            uses: ["Basics", "Tensors", "NeuralNets", "Datasets", "ModelZoo", "Quantization", "Interchange"]),
+            uses: [
+                "Basics", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "ModelZoo", "Quantization", "Interchange",
+            ]),
 
         // MARK: App
         /// One opened project and its use cases.
@@ -146,7 +148,7 @@ let package = Package(
             uses: [
                 "Basics", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits", "Gates",
                 "Datasets",
-                "ModelZoo", "Quantization", "Interchange", "Inference",
+                "ModelZoo", "Quantization", "Interchange", "Inference", "Tensors",
             ]),
 
         // MARK: CLI
@@ -157,7 +159,7 @@ let package = Package(
             "MLOpsCommands", in: "CLI",
             uses: [
                 "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes",
-                "ContentStorage",
+                "ContentStorage", "Audits", "Interchange", "Inference",
                 "TerminalOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

@@ -53,7 +53,9 @@ struct MLOpsCommand: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Models and pipelines",
-                subcommands: [RemoteCommand.self, PipelineCommand.self, RunCommand.self, RegistryCommand.self]),
+                subcommands: [
+                    RemoteCommand.self, PipelineCommand.self, RunCommand.self, RegistryCommand.self, ModelCommand.self,
+                ]),
             CommandGroup(
                 name: "Git, DVC and Git LFS",
                 subcommands: [Install.self, Uninstall.self, ImportDVC.self, ImportLFS.self]),
@@ -84,7 +86,7 @@ struct MLOpsCommand: AsyncParsableCommand {
     private static func asksGit(_ arguments: [String]) -> Bool {
         guard let verb = arguments.first, !verb.hasPrefix("-") else { return false }
         if verb == "pipeline" { return !["status", "lint", "schema"].contains(arguments.dropFirst().first) }
-        return !["step", "job", "completion"].contains(verb)
+        return !["step", "job", "completion", "model"].contains(verb)
     }
 
     private static func perform(_ arguments: [String]) async -> Int32 {

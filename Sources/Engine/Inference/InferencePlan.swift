@@ -107,7 +107,7 @@ extension InferencePlan.Kernel {
         case .layerNorm(let weight, let bias):
             return try x.layerNorm(weight: weight, bias: bias, epsilon: Architecture.batchNormEpsilon)
         case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
-        case .globalAvgPool2d: return try LayerSpec.globalAverage(x)
+        case .globalAvgPool2d: return try x.mean(axes: [2, 3])
         case .add(let activation): return try x.fusedAdd(other ?? x, activation: activation)
         case .concatenate: return try .concatenated([x, other ?? x], axis: 1)
         case .activation(let function): return try function.apply(x)

@@ -60,14 +60,14 @@ package struct ModelConversion: Sendable {
         case .onnx:
             let model = try ModelFile(path: path)
             bytes = try model.onnx(input, path: path, digest: Digest.of(try FileSystem.read(path)))
-        case .safetensors: bytes = try SafetensorsFile.encode(try weights(of: path))
+        case .safetensors: bytes = SafetensorsFile.encode(try weights(of: path))
         case .model: bytes = try filled(with: try weights(of: path), from: path).encode()
         case .f32, .f16, .bf16: (bytes, before) = try stored(path)
         }
         try FileSystem.replace(output, with: bytes)
         let after = target == .onnx ? nil : try SafetensorsFile(path: output)
         var largestError = 0.0
-        for (name, tensor) in before where tensor.dtype == .f32 {
+        for (name, tensor) in before where tensor.dtype.isFloat {
             for (left, right) in zip(tensor.floats(), try after?.tensor(name).floats() ?? []) where left.isFinite {
                 largestError = max(largestError, Double(abs(left - right)))
             }
@@ -129,9 +129,7 @@ package struct ModelConversion: Sendable {
 
     /// The safetensors file with its f32 numbers stored as the target says, and its tensors as they are.
     private func stored(_ path: String) throws -> (bytes: [UInt8], tensors: [String: Tensor]) {
-        guard let storage = FloatStorage(rawValue: target.rawValue) else {
-            preconditionFailure("\(target) is no way to store floats")
-        }
+        let dtype: DType = target == .f16 ? .f16 : target == .bf16 ? .bf16 : .f32
         if try ModelInspection.kind(of: path) == .onnx {
             throw MLOpsError(
                 .usage, "`\(path)` is an ONNX model, whose weights are not stored anew",
@@ -144,6 +142,15 @@ package struct ModelConversion: Sendable {
                 hint: "convert the float model that it was made from")
         }
         let tensors = try file.tensors()
-        return (try SafetensorsFile.encode(tensors, metadata: file.header.metadata, floats: storage), tensors)
+        var stored: [String: Tensor] = [:]
+        for (name, tensor) in tensors {
+            stored[name] = tensor.dtype.isFloat && tensor.dtype != .f64 ? try tensor.cast(to: dtype) : tensor
+            guard let narrow = stored[name], narrow.isFinite || !tensor.isFinite else {
+                throw MLOpsError(
+                    .usage, "tensor `\(printable(name))` holds a number that \(dtype) cannot: it ends at 65504",
+                    hint: "convert to bf16")
+            }
+        }
+        return (SafetensorsFile.encode(stored, metadata: file.header.metadata), tensors)
     }
 }

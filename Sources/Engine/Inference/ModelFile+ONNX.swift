@@ -35,7 +35,7 @@ extension InputEncoding {
     fileprivate var onnxInput: ONNXExport.Input {
         switch self {
         case .images(_, let normalisation):
-            .pixels(mean: [normalisation.mean], deviation: [normalisation.deviation])
+            .pixels(mean: normalisation.means, deviation: normalisation.deviations)
         case .tabular(let encoder): .columns(encoder.fields.map { $0.onnxColumn(missing: encoder.missing) })
         }
     }

@@ -74,7 +74,8 @@ package struct ModelFile: Sendable {
                 hint: "name a file that the step `train` or `quantize` wrote")
         }
         self.description = description
-        tensors = try file.tensors()
+        // f16 and bf16 save room in the file; the layers run in f32.
+        tensors = try file.tensors().mapValues { $0.dtype.isHalf ? try $0.cast(to: .f32) : $0 }
     }
 
     /// What `file` says of its model; nil if it is no model of this program.
@@ -111,7 +112,7 @@ package struct ModelFile: Sendable {
         var description = description
         description.format = description.architecture.format
         let text = try JSONValue(encoding: description).canonicalText
-        return try SafetensorsFile.encode(tensors, metadata: [ModelFile.key: text])
+        return SafetensorsFile.encode(tensors, metadata: [ModelFile.key: text])
     }
 
     /// What is wrong and where: ``architecture.layers[3].branch[1].kernel`: 5000 is not in 0...4096`.

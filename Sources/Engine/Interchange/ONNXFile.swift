@@ -117,5 +117,7 @@ enum ONNXType {
         17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4,
     ]
 
-    static let dtypes: [Int: DType] = [1: .f32, 2: .u8, 3: .i8, 6: .i32, 7: .i64, 11: .f64]
+    static let dtypes: [Int: DType] = [
+        1: .f32, 2: .u8, 3: .i8, 6: .i32, 7: .i64, 9: .bool, 10: .f16, 11: .f64, 16: .bf16,
+    ]
 }

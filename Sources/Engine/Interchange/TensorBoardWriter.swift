@@ -1,7 +1,7 @@
 package import Basics
 internal import Glibc
 
-/// Writes scalars into an event file that TensorBoard reads (Documentation/formats/tensorboard.md).
+/// Writes scalars, histograms and pictures into an event file that TensorBoard reads (Documentation/formats/tensorboard.md).
 package final class TensorBoardWriter {
     private let file: OpenFile
 
@@ -31,6 +31,56 @@ package final class TensorBoardWriter {
             item.add(2, Float(value))
             summary.add(1, item)
         }
+        try append(summary, step, time)
+    }
+
+    /// Adds how `values` are spread at `step`, in 30 buckets of one width; NaN and infinite ones do not count.
+    package func add(histogram values: [Float], tag: String, step: Int64, at time: Timestamp = .now) throws {
+        let values = values.filter(\.isFinite).map(Double.init)
+        guard let least = values.min(), let most = values.max() else { return }
+        let bucketCount = least == most ? 1 : 30
+        var counts = [Double](repeating: 0, count: bucketCount)
+        for value in values {
+            let share = least == most ? 0 : (value - least) / (most - least)
+            counts[min(bucketCount - 1, Int(share * Double(bucketCount)))] += 1
+        }
+        var histogram = ProtobufWriter()
+        histogram.add(1, least)
+        histogram.add(2, most)
+        histogram.add(3, Double(values.count))
+        histogram.add(4, values.reduce(0, +))
+        histogram.add(5, values.reduce(0) { $0 + $1 * $1 })
+        let width = (most - least) / Double(bucketCount)
+        histogram.add(6, packed: (1...bucketCount).map { $0 == bucketCount ? most : least + Double($0) * width })
+        histogram.add(7, packed: counts)
+        try append(value: 5, histogram, tag, step, time)
+    }
+
+    /// Adds a picture at `step`: the bytes of a PNG file of `width` × `height` pixels with 1 (grey), 3 or 4 `channels`.
+    package func add(
+        picture bytes: [UInt8], width: Int, height: Int, channels: Int, tag: String, step: Int64,
+        at time: Timestamp = .now
+    ) throws {
+        var picture = ProtobufWriter()
+        picture.add(1, height)
+        picture.add(2, width)
+        picture.add(3, channels)
+        picture.add(4, bytes: bytes)
+        try append(value: 4, picture, tag, step, time)
+    }
+
+    private func append(
+        value field: Int, _ value: ProtobufWriter, _ tag: String, _ step: Int64, _ time: Timestamp
+    ) throws {
+        var item = ProtobufWriter()
+        item.add(1, tag)
+        item.add(field, value)
+        var summary = ProtobufWriter()
+        summary.add(1, item)
+        try append(summary, step, time)
+    }
+
+    private func append(_ summary: ProtobufWriter, _ step: Int64, _ time: Timestamp) throws {
         var event = ProtobufWriter()
         event.add(1, Double(time.milliseconds) / 1000)
         event.add(2, step)

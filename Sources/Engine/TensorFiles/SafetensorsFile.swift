@@ -47,7 +47,7 @@ package final class SafetensorsFile: Sendable {
     /// The names of all tensors, sorted.
     package var names: [String] { header.entries.map(\.name).sorted() }
 
-    /// The tensor `name`, its elements widened as `RawArray.tensor` says.
+    /// The tensor `name`; elements of a type that tensors do not have are widened as `RawArray.tensor` says.
     ///
     /// - Throws: kind `.notFound` if there is none.
     package func tensor(_ name: String) throws -> Tensor { try tensor(try entry(name)) }
@@ -72,13 +72,7 @@ package final class SafetensorsFile: Sendable {
     }
 
     private func tensor(_ entry: SafetensorsEntry) throws -> Tensor {
-        let array = try array(entry)
-        switch array.element {
-        case .f16: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .f16)
-        case .bf16: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .bf16)
-        case .bool: return try Tensor(bytes: array.bytes, shape: array.shape, dtype: .bool)
-        default: return try array.tensor(source: "\(path)#\(printable(entry.name))")
-        }
+        try array(entry).tensor(source: "\(path)#\(printable(entry.name))")
     }
 
     private func array(_ entry: SafetensorsEntry) throws -> RawArray {

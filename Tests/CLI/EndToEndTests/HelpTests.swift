@@ -14,7 +14,8 @@ import Testing
         ["pipeline", "import-dvc"], ["pipeline", "comment"], ["run", "list"],
         ["run", "show"], ["run", "diff"], ["run", "compare"], ["run", "reproduce"], ["run", "rm"],
         ["registry", "push"], ["registry", "pull"], ["registry", "list"],
-        ["registry", "show"], ["registry", "log"], ["registry", "promote"], ["registry", "rollback"], ["install"],
+        ["registry", "show"], ["registry", "log"], ["registry", "promote"], ["registry", "rollback"],
+        ["model", "inspect"], ["model", "convert"], ["model", "bench"], ["install"],
         ["uninstall"], ["import-dvc"], ["import-lfs"], ["completion"],
     ]
 

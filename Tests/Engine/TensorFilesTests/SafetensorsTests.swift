@@ -30,7 +30,7 @@ private func fixture(_ name: String) -> String {
     @Test func whatIsWrittenIsByteForByteWhatPythonWrites() throws {
         let bytes = try FileSystem.read(fixture("all-dtypes.safetensors"))
         let file = try SafetensorsFile(path: fixture("all-dtypes.safetensors"))
-        #expect(try SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
+        #expect(SafetensorsFile.encode(try file.tensors(), metadata: file.header.metadata) == bytes)
     }
 
     @Test func halvesAndBooleansStayWhatTheyAre() throws {
@@ -42,6 +42,11 @@ private func fixture(_ name: String) -> String {
         #expect(try file.tensor("bool").int64s() == [1, 0, 1])
         #expect(try file.tensor("f16").dtype == .f16 && file.tensor("bf16").dtype == .bf16)
         #expect(try file.tensor("bool").dtype == .bool)
+        #expect(try file.tensor("bool").elements(as: Bool.self) == [true, false, true])
+        let bytes = SafetensorsFile.encode(try file.tensors())
+        let folder = try TemporaryFolder()
+        let copy = try SafetensorsFile(path: try folder.write("copy.safetensors", bytes))
+        for name in file.names { #expect(try copy.tensor(name).isIdentical(to: try file.tensor(name)), "\(name)") }
     }
 
     @Test func aFileSurvivesARoundTripAndReplacesTheOldOneWhole() throws {
