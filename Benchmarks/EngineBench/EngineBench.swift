@@ -27,6 +27,11 @@ struct EngineBench {
                 try step()
                 return "{\"workload\": \"\(names[0])\"}"
             }
+        case ("write", 2, 0): try InferenceBench.write(names[0], stem: names[1])
+        case ("infer", 4, 3):
+            EngineThreads.count = numbers[2]
+            let run = try InferenceBench.workload(stem: names[0], batch: numbers[0])
+            try measure(steps: numbers[1]) { "{\"output\": \(try run())}" }
         default: throw MLOpsError(.usage, "what `engine-bench` does is said in its source")
         }
     }

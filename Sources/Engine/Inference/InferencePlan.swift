@@ -67,15 +67,40 @@ package struct InferencePlan: Sendable {
 
     /// The outputs for `count` examples that lie one after the other in `features`.
     ///
-    /// - Parameter observe: gets the index of each step and how long it took.
+    /// A large batch is cut into chunks by its size alone, so that what lies between layers stays in the cache; a thread takes a chunk
+    /// through all layers.
+    ///
+    /// - Parameter observe: gets the index of each step and how long it took, of the whole batch at once.
     package func run(
         _ features: [Float], count: Int, observe: ((Int, Duration) -> Void)? = nil
     ) throws -> [Float] {
         let inputSize = inputShape.reduce(1, *)
         precondition(features.count == count * inputSize, "\(features.count) numbers for \(count) examples")
-        return try withoutGradients {
+        let size = chunkSize(of: count)
+        guard observe == nil, size < count else {
+            return try run(Tensor(features, shape: [count] + inputShape), observe: observe)
+        }
+        let chunks = try EngineThreads.map((count + size - 1) / size) { index in
+            let part = index * size..<min(count, (index + 1) * size)
+            let values = Array(features[part.lowerBound * inputSize..<part.upperBound * inputSize])
+            return try run(Tensor(values, shape: [part.count] + inputShape), observe: nil)
+        }
+        return Array(chunks.joined())
+    }
+
+    /// Examples that go through the network together: some megabytes of values between layers, and chunks of one size.
+    private func chunkSize(of count: Int) -> Int {
+        let fitting = max(1, (4 << 20) / max(1, peakActivationCount * 4))
+        guard fitting < count else { return count }
+        // An even number of chunks keeps two threads, or four, busy to the end.
+        let chunks = ((count + fitting - 1) / fitting + 3) / 4 * 4
+        return max(1, (count + chunks - 1) / chunks)
+    }
+
+    private func run(_ input: Tensor, observe: ((Int, Duration) -> Void)?) throws -> [Float] {
+        try withoutGradients {
             var values = [Tensor?](repeating: nil, count: network.shapes.count)
-            values[0] = Tensor(features, shape: [count] + inputShape)
+            values[0] = input
             let clock = ContinuousClock()
             for (index, step) in steps.enumerated() {
                 let start = observe == nil ? nil : clock.now
@@ -107,7 +132,8 @@ extension InferencePlan.Kernel {
         case .layerNorm(let weight, let bias):
             return try x.layerNorm(weight: weight, bias: bias, epsilon: Architecture.batchNormEpsilon)
         case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
-        case .globalAvgPool2d: return try x.mean(axes: [2, 3])
+        case .globalAvgPool2d:
+            return try x.avgPool2d(Window(height: x.shape[2], width: x.shape[3])).reshaped([x.shape[0], x.shape[1]])
         case .add(let activation): return try x.fusedAdd(other ?? x, activation: activation)
         case .concatenate: return try .concatenated([x, other ?? x], axis: 1)
         case .activation(let function): return try function.apply(x)
