@@ -126,7 +126,7 @@ let package = Package(
         .module("Quantization", in: "Engine", uses: ["Basics", "CKernels", "Tensors", "NeuralNets", "Interchange"]),
         /// Recipes: architecture, data, schedule, and the result to reach.
         .module(
-            "ModelZoo", in: "Engine", uses: ["Basics", "Tensors", "NeuralNets", "Datasets", "Interchange"]),
+            "ModelZoo", in: "Engine", uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange"]),
         /// A model file to a predictor.
         .module(
             "Inference", in: "Engine",
@@ -159,7 +159,7 @@ let package = Package(
             "MLOpsCommands", in: "CLI",
             uses: [
                 "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes",
-                "ContentStorage", "Audits", "Interchange", "Inference",
+                "ContentStorage", "Audits", "Interchange", "Inference", "ModelZoo",
                 "TerminalOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

@@ -75,7 +75,7 @@ package struct TrainStep: BuiltInStep {
 
 extension EpochRecord {
     /// What TensorBoard shows of it, by tag.
-    fileprivate var curveValues: [String: Double] {
+    var curveValues: [String: Double] {
         var values = ["loss/train": trainLoss, "accuracy/train": trainAccuracy, "learning_rate": learningRate]
         values["loss/validation"] = validationLoss
         values["accuracy/validation"] = validationAccuracy

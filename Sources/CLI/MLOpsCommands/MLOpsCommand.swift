@@ -54,7 +54,8 @@ struct MLOpsCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Models and pipelines",
                 subcommands: [
-                    RemoteCommand.self, PipelineCommand.self, RunCommand.self, RegistryCommand.self, ModelCommand.self,
+                    RemoteCommand.self, PipelineCommand.self, RunCommand.self, RegistryCommand.self, RecipeCommand.self,
+                    Train.self, ModelCommand.self,
                 ]),
             CommandGroup(
                 name: "Git, DVC and Git LFS",

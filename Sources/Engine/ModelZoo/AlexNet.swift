@@ -27,6 +27,7 @@ package struct AlexNet: Recipe {
             Blocks.activationSetting,
             HyperParameter("batch_norm", .boolean, default: false, "normalise behind each convolution"),
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(epochs: 10, batchSize: 64, learningRate: 0.001, weightDecay: 0.01))
     }

@@ -26,6 +26,7 @@ package struct DenseNet: Recipe {
             HyperParameter("dropout", .number(0...0.9), default: 0, "share of a layer's values zeroed in training"),
             Blocks.activationSetting, Blocks.normSetting,
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(
                     epochs: 8, batchSize: 64, learningRate: 0.1, weightDecay: 0.0001, optimizer: .sgd,

@@ -35,6 +35,7 @@ package struct LeNet5: Recipe {
                 "width", .integer(1...16), default: 1, "factor on the 6 and 16 maps and the 120 and 84 units"),
             HyperParameter("batch_norm", .boolean, default: false, "normalise behind each convolution"),
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(epochs: 3, batchSize: 32, learningRate: 0.003, weightDecay: 0.01))
     }

@@ -25,6 +25,7 @@ package struct MobileNetV2: Recipe {
             HyperParameter("dropout", .number(0...0.9), default: 0.2, "before the last layer"),
             Blocks.normSetting,
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(
                     epochs: 8, batchSize: 64, learningRate: 0.003, weightDecay: 0.01, initialization: .kaimingNormal))

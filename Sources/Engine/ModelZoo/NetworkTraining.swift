@@ -2,6 +2,7 @@ internal import Basics
 internal import Datasets
 internal import Interchange
 package import NeuralNets
+internal import TensorFiles
 internal import Tensors
 
 /// The part of a training that no longer knows of files: a network, examples, a plan.
@@ -11,6 +12,7 @@ struct NetworkTraining {
         var history: [EpochRecord]
         var bestEpoch: Int
         var parameterCount: Int
+        var diagnoses: [NetworkDiagnosis] = []
     }
 
     let architecture: Architecture
@@ -18,24 +20,50 @@ struct NetworkTraining {
     let seed: UInt64
     let training: ExampleSet
     let validation: ExampleSet?
+    let classCount: Int
 
-    func run(progress: (EpochRecord) -> Void) throws -> Outcome {
+    func run(_ observer: TrainingObserver) throws -> Outcome {
         var generator = Philox(seed: seed, stream: "weights")
         let network = try architecture.makeNetwork(
             using: &generator, initializer: plan.initialization.initializer)
+        let loss = Loss.crossEntropy(labelSmoothing: plan.labelSmoothing)
         let trainer = try Trainer(
-            network, optimizer: plan.makeOptimizer(for: network),
-            loss: .crossEntropy(labelSmoothing: plan.labelSmoothing),
-            metrics: [.accuracy], configuration: configuration())
-        let history = try withoutActuallyEscaping(progress) { progress in
-            try trainer.fit(ExampleSource(examples: training), validation: validation.map(ExampleSource.init)) {
-                if let epoch = $0.finished { progress(EpochRecord(epoch)) }
-            }
+            network, optimizer: plan.makeOptimizer(for: network), loss: loss, metrics: [.accuracy],
+            configuration: configuration())
+        let source = try ExampleSource(training, plan: plan, classCount: classCount, seed: seed)
+        let held = try validation.map { try ExampleSource($0, plan: nil, classCount: classCount, seed: seed) }
+        var diagnoses: [NetworkDiagnosis] = []
+        var fault: (any Error)?
+        func diagnose(after epoch: Int) throws {
+            guard observer.diagnoses else { return }
+            diagnoses.append(try NetworkDiagnosis.measure(network, diagnosisBatch(), loss: loss, epoch: epoch))
         }
+        try diagnose(after: 0)
+        let keeper = observer.checkpoint.map { CheckpointKeeper(path: $0, identity: identity) }
+        let history = try trainer.fit(
+            source, validation: held, callbacks: keeper.map { [$0] } ?? [],
+            resuming: try observer.resumes ? keeper?.load() : nil
+        ) { progress in
+            observer.step(TrainingStep(progress, batchSize: plan.batchSize))
+            guard let epoch = progress.finished else { return }
+            observer.epoch(EpochRecord(epoch))
+            do { try diagnose(after: epoch.epoch) } catch { fault = fault ?? error }
+        }
+        if let fault { throw fault }
+        if history.isInterrupted { throw CancellationError() }
         let bestEpoch = history.hasRestoredBest ? history.bestEpoch : history.epochs.last?.epoch
         return Outcome(
             state: network.state(), history: history.epochs.map(EpochRecord.init), bestEpoch: bestEpoch ?? 0,
-            parameterCount: network.parameterCount)
+            parameterCount: network.parameterCount, diagnoses: diagnoses)
+    }
+
+    /// What must not change between a run and its resumption.
+    private var identity: String { "\(architecture) \(plan) \(seed)" }
+
+    /// Some examples of the training split, the same each time.
+    private func diagnosisBatch() -> Batch {
+        let chosen = Splits.sample(labels: training.labels, count: min(256, training.count), seed: seed)
+        return Batch(inputs: training.batch(at: chosen), targets: training.batchLabels(at: chosen))
     }
 
     private var stepsPerEpoch: Int {
@@ -85,14 +113,78 @@ extension TrainingPlan {
     }
 }
 
-/// Examples as the trainer asks for them.
-private struct ExampleSource: BatchSource {
-    let examples: ExampleSet
+/// Keeps a checkpoint of a run: after each epoch, and when the task is cancelled.
+private final class CheckpointKeeper: TrainingCallback {
+    private let path: String
+    private let identity: String
 
-    var count: Int { examples.count }
+    init(path: String, identity: String) {
+        self.path = path
+        self.identity = Digest.of(Array(identity.utf8)).description
+    }
+
+    func stepDidEnd(_ progress: TrainingProgress, _ trainer: Trainer) throws {
+        guard Task.isCancelled else { return }
+        try save(trainer)
+        trainer.stop()
+    }
+
+    func epochDidEnd(_ record: TrainingHistory.Epoch, _ trainer: Trainer) throws {
+        if record.epoch < trainer.configuration.epochs { try save(trainer) }
+    }
+
+    private func save(_ trainer: Trainer) throws {
+        let checkpoint = try trainer.checkpoint()
+        var metadata = checkpoint.metadata
+        metadata["settings"] = identity
+        try SafetensorsFile.write(checkpoint.tensors, metadata: metadata, to: path)
+    }
+
+    /// The state that was kept; nil if there is none.
+    ///
+    /// - Throws: kind `.usage` if it is of other settings; what reading throws.
+    func load() throws -> TrainingCheckpoint? {
+        guard FileSystem.exists(path) else { return nil }
+        let file = try SafetensorsFile(path: path)
+        guard file.header.metadata["settings"] == identity else {
+            throw MLOpsError(
+                .usage, "checkpoint `\(path)` is of a training with other settings, data or seed",
+                hint: "give the settings that it was started with, or remove the file")
+        }
+        return try TrainingCheckpoint(tensors: file.tensors(), metadata: file.header.metadata)
+    }
+}
+
+/// Examples as the trainer asks for them, changed anew in each epoch if the plan says so.
+private final class ExampleSource: PlannedBatchSource {
+    private let loader: ExampleLoader
+
+    var count: Int { loader.count }
+
+    init(_ examples: ExampleSet, plan: TrainingPlan?, classCount: Int, seed: UInt64) throws {
+        loader = try ExampleLoader(
+            examples, augmentations: plan?.augmentations ?? [], classCount: classCount, seed: seed, threads: 0)
+        begin(epoch: 1, batches: [])
+    }
+
+    func begin(epoch: Int, batches: [[Int]]) { loader.begin(epoch: epoch, batches: batches) }
 
     func batch(_ indices: [Int]) throws -> Batch {
-        Batch(inputs: examples.batch(at: indices), targets: examples.batchLabels(at: indices))
+        let batch = try loader.batch(indices)
+        return Batch(inputs: batch.inputs, targets: batch.targets)
+    }
+}
+
+extension TrainingStep {
+    fileprivate init(_ progress: TrainingProgress, batchSize: Int) {
+        let left =
+            (progress.epochCount - progress.epoch) * progress.stepsPerEpoch + progress.stepsPerEpoch - progress.step
+        self.init(
+            epoch: progress.epoch, epochCount: progress.epochCount, step: progress.step,
+            stepsPerEpoch: progress.stepsPerEpoch, loss: progress.loss,
+            examplesPerSecond: progress.examplesPerSecond,
+            secondsLeft: progress.examplesPerSecond > 0
+                ? Double(left * batchSize) / progress.examplesPerSecond : nil)
     }
 }
 

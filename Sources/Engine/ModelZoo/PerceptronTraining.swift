@@ -47,7 +47,7 @@ struct PerceptronTraining {
         }
     }
 
-    func run(progress: (EpochRecord) throws -> Void) throws -> NetworkTraining.Outcome {
+    func run(_ observer: TrainingObserver) throws -> NetworkTraining.Outcome {
         let features = training.floats(at: Array(0..<training.count))
         let inputs = training.exampleSize
         var weights = Weights(classes: classes, inputs: inputs)
@@ -68,7 +68,7 @@ struct PerceptronTraining {
                 record.validationLoss = 1 - (record.validationAccuracy ?? 0)
             }
             history.append(record)
-            try progress(record)
+            observer.epoch(record)
             if mistakes == 0 { break }
         }
         // A division by the count of summands would change no decision, but keeps the numbers small.

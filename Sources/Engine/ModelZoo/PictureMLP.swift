@@ -27,6 +27,7 @@ package struct PictureMLP: Recipe {
             HyperParameter("dropout", .number(0...0.9), default: 0, "share of hidden units zeroed in training"),
             Blocks.activationSetting,
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(epochs: 3, batchSize: 64, learningRate: 0.001, weightDecay: 0.01))
     }

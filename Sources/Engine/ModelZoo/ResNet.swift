@@ -30,6 +30,7 @@ package struct ResNet: Recipe {
             HyperParameter("residual", .boolean, default: true, "false leaves the shortcuts out: a plain deep network"),
             Blocks.activationSetting, Blocks.normSetting,
         ]
+            + TrainingPlan.augmentationParameters(crop: 2, flip: true)
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(
                     epochs: 8, batchSize: 128, learningRate: 0.1, weightDecay: 0.0005, optimizer: .sgd,

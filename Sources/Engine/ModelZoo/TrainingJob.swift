@@ -34,6 +34,8 @@ package struct TrainedModel: Sendable {
     package var validationExampleCount: Int
     package var parameterCount: Int
     package var seconds: Double
+    /// Before the first epoch and after each, if asked for.
+    package var diagnoses: [NetworkDiagnosis] = []
 
     /// Writes the model to `path`, all or nothing.
     package func save(to path: String) throws { try file.write(to: path) }
@@ -91,6 +93,11 @@ package struct TrainingJob: Sendable {
     /// - Parameter progress: called after each epoch.
     /// - Throws: what the readers throw; kind `.failed` if the loss stops being finite.
     package func run(progress: (EpochRecord) -> Void = { _ in }) throws -> TrainedModel {
+        try withoutActuallyEscaping(progress) { try run(TrainingObserver(epoch: $0)) }
+    }
+
+    /// The same, telling an observer more.
+    package func run(_ observer: TrainingObserver) throws -> TrainedModel {
         let clock = ContinuousClock()
         let start = clock.now
         let plan = TrainingPlan(settings)
@@ -111,13 +118,13 @@ package struct TrainingJob: Sendable {
         case .gradientDescent:
             let training = NetworkTraining(
                 architecture: architecture, plan: plan, seed: seed, training: examples.subset(split.kept),
-                validation: held)
-            outcome = try training.run(progress: progress)
+                validation: held, classCount: encoding.classes.count)
+            outcome = try training.run(observer)
         case .perceptronRule:
             let training = PerceptronTraining(
                 settings: settings, seed: seed, training: examples.subset(split.kept), validation: held,
                 classes: encoding.classes.count)
-            outcome = try training.run(progress: progress)
+            outcome = try training.run(observer)
         }
         let description = ModelFile.Description(
             precision: .float32, recipe: recipe.name, architecture: architecture,
@@ -127,6 +134,6 @@ package struct TrainingJob: Sendable {
             file: ModelFile(description: description, tensors: outcome.state), history: outcome.history,
             bestEpoch: outcome.bestEpoch, trainExampleCount: split.kept.count,
             validationExampleCount: split.heldOut.count, parameterCount: outcome.parameterCount,
-            seconds: (clock.now - start).seconds)
+            seconds: (clock.now - start).seconds, diagnoses: outcome.diagnoses)
     }
 }

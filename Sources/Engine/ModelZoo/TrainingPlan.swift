@@ -1,4 +1,5 @@
 internal import Basics
+package import Datasets
 internal import NeuralNets
 
 /// The settings that every recipe shares: optimizer, schedule, batches, stopping.
@@ -46,6 +47,8 @@ package struct TrainingPlan: Hashable, Sendable {
     /// The L2 norm that all gradients together are scaled down to; 0 for never.
     package var clipNorm: Double
     package var initialization: Initialization
+    /// How pictures are changed anew in each epoch.
+    package var augmentations: [Augmentation]
 
     package init(_ settings: HyperParameters) {
         epochs = settings.integer("epochs")
@@ -62,6 +65,23 @@ package struct TrainingPlan: Hashable, Sendable {
         exampleLimit = settings.integer("example_limit")
         clipNorm = settings.number("clip_norm")
         initialization = Initialization(rawValue: settings.text("initialization")) ?? .standard
+        augmentations = []
+        if settings.integer("crop") > 0 { augmentations.append(.crop(padding: settings.integer("crop"))) }
+        if settings.boolean("flip") { augmentations.append(.flip()) }
+        if settings.number("rotation") > 0 { augmentations.append(.rotation(degrees: settings.number("rotation"))) }
+        if settings.integer("cutout") > 0 { augmentations.append(.cutout(size: settings.integer("cutout"))) }
+    }
+
+    /// The settings that change pictures.
+    package static func augmentationParameters(crop: Int = 0, flip: Bool = false) -> [HyperParameter] {
+        [
+            HyperParameter(
+                "crop", .integer(0...64), default: .int(Int64(crop)),
+                "black pixels put around a picture before a random window of the old size is cut out"),
+            HyperParameter("flip", .boolean, default: .bool(flip), "mirror half of the pictures, left to right"),
+            HyperParameter("rotation", .number(0...180), default: 0, "degrees that pictures are turned by at most"),
+            HyperParameter("cutout", .integer(0...128), default: 0, "side of a random square that is blanked"),
+        ]
     }
 
     /// The defaults of one recipe.

@@ -25,6 +25,7 @@ package struct VGG11: Recipe {
             HyperParameter("dropout", .number(0...0.9), default: 0.5, "share of dense units zeroed in training"),
             Blocks.activationSetting, Blocks.normSetting,
         ]
+            + TrainingPlan.augmentationParameters()
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(epochs: 10, batchSize: 64, learningRate: 0.001, weightDecay: 0.01))
     }

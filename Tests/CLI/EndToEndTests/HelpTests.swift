@@ -15,6 +15,7 @@ import Testing
         ["run", "show"], ["run", "diff"], ["run", "compare"], ["run", "reproduce"], ["run", "rm"],
         ["registry", "push"], ["registry", "pull"], ["registry", "list"],
         ["registry", "show"], ["registry", "log"], ["registry", "promote"], ["registry", "rollback"],
+        ["recipe", "list"], ["recipe", "show"], ["train"],
         ["model", "inspect"], ["model", "convert"], ["model", "bench"], ["install"],
         ["uninstall"], ["import-dvc"], ["import-lfs"], ["completion"],
     ]
