@@ -22,7 +22,7 @@ struct Convolution: Sendable {
     private var resultBytes: Int { outputsPerGroup * pixels * dtype.size }
     private var weightBytes: Int { outputsPerGroup * patch * dtype.size }
     /// Whether columns and image are the same bytes.
-    private var isPointwise: Bool {
+    var isPointwise: Bool {
         window.kernelHeight == 1 && window.kernelWidth == 1 && window.strideX == 1 && window.strideY == 1
             && window.padX == 0 && window.padY == 0
     }

@@ -14,6 +14,9 @@ struct DirectConvolution: Sendable {
     private let weightShape: [Int]
     private let inputShape: [Int]
     private let outputShape: [Int]
+    /// Input and output as others see them.
+    private let givenShape: [Int]
+    private let resultShape: [Int]
     private let groups: Int
     private let window: ck_window
 
@@ -24,10 +27,24 @@ struct DirectConvolution: Sendable {
         else { return nil }
         batch = convolution.batch
         weightShape = convolution.weightShape
-        inputShape = convolution.inputShape
-        outputShape = convolution.outputShape
+        givenShape = convolution.inputShape
+        resultShape = convolution.outputShape
         groups = convolution.groups
-        window = convolution.window
+        guard batch == 1, convolution.isPointwise else {
+            inputShape = convolution.inputShape
+            outputShape = convolution.outputShape
+            window = convolution.window
+            return
+        }
+        // Pixels that do not see their neighbours are a column, which is cut more evenly than rows.
+        var column = convolution.window
+        column.height *= column.width
+        column.outHeight = column.height
+        column.width = 1
+        column.outWidth = 1
+        window = column
+        inputShape = [1, convolution.inputShape[1], Int(column.height), 1]
+        outputShape = [1, convolution.outputShape[1], Int(column.height), 1]
     }
 
     /// activation(convolution + bias + residual), or nil if oneDNN has no quick code for it.
@@ -47,7 +64,7 @@ struct DirectConvolution: Sendable {
         let x = try input.channelsLast()
         let added = try residual?.channelsLast()
         let summand = bias?.contiguous()
-        return Tensor(channelsLast: outputShape, dtype: .f32) { out in
+        return Tensor(channelsLast: resultShape, dtype: .f32) { out in
             inParallel(pieces: prepared.pieces.count) { index in
                 let piece = prepared.pieces[index]
                 if let added {
@@ -85,7 +102,7 @@ struct DirectConvolution: Sendable {
         let g = try gradient.channelsLast()
         let packed = plans.map { PackedWeights.of(weight, for: $0) }
         let (from, to) = (imageStride(outputShape), imageStride(inputShape))
-        return Tensor(channelsLast: inputShape, dtype: .f32) { out in
+        return Tensor(channelsLast: givenShape, dtype: .f32) { out in
             inParallel(pieces: pieces.count) { index in
                 let first = pieces[index].images.lowerBound
                 mlops_dnn_input_gradient(
@@ -147,7 +164,7 @@ struct DirectConvolution: Sendable {
         let rows = outputShape[2]
         if byRows, batch == 1, wanted > 1 {
             // A call costs as much as some 100,000 multiplications.
-            let count = min(rows, wanted < 4 ? 2 : 4)
+            let count = min(rows, wanted < 12 ? 2 : 4)
             return (0..<count).map {
                 Piece(images: 0..<1, rows: rows * $0 / count..<rows * ($0 + 1) / count)
             }
