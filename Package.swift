@@ -126,7 +126,8 @@ let package = Package(
         .module("Quantization", in: "Engine", uses: ["Basics", "CKernels", "Tensors", "NeuralNets", "Interchange"]),
         /// Recipes: architecture, data, schedule, and the result to reach.
         .module(
-            "ModelZoo", in: "Engine", uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange"]),
+            "ModelZoo", in: "Engine",
+            uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange"]),
         /// A model file to a predictor.
         .module(
             "Inference", in: "Engine",

@@ -126,7 +126,8 @@ package struct DecisionBoundary: Sendable {
         text += SVG.text(axes.1, start.x, start.y - 8, size: 12, anchor: "start")
         for (index, name) in classes.enumerated() {
             let x = start.x + Double(index) * 120
-            text += "<circle cx=\"\(SVG.number(x + 4))\" cy=\"\(SVG.number(start.y + size + 36))\" r=\"4\" fill=\"\(hex(index))\"/>\n"
+            text +=
+                "<circle cx=\"\(SVG.number(x + 4))\" cy=\"\(SVG.number(start.y + size + 36))\" r=\"4\" fill=\"\(hex(index))\"/>\n"
             text += SVG.text(name, x + 12, start.y + size + 40, size: 11, anchor: "start")
         }
         return text + "</svg>\n"

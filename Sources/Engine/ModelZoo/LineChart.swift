@@ -82,7 +82,8 @@ package struct LineChart: Sendable {
                 "<line x1=\"\(SVG.number(frame.left))\" y1=\"\(y)\" x2=\"\(SVG.number(frame.right))\" y2=\"\(y)\" stroke=\"#d0d7de\"/>\n"
             let label = isLogarithmic ? "1e\(Format.number(value))" : Format.number(value)
             text += SVG.text(
-                label, frame.left - 6, left.place(value, from: frame.bottom, to: frame.top) + 4, size: 11, anchor: "end")
+                label, frame.left - 6, left.place(value, from: frame.bottom, to: frame.top) + 4, size: 11, anchor: "end"
+            )
         }
         for value in x.ticks {
             text += SVG.text(
