@@ -22,6 +22,8 @@ package struct TrainCall: Sendable {
     package var plots: String?
     /// The folder of TensorBoard's event file, absolute; nil for none.
     package var tensorBoard: String?
+    /// The file that gets a trace of the operations, absolute; nil for none.
+    package var trace: String?
 
     package init(recipe: String, data: String, output: String, settings: [String: JSONValue], seed: UInt64) {
         self.recipe = recipe
@@ -52,6 +54,7 @@ package struct TrainCall: Sendable {
         }
         observer.checkpoint = checkpoint
         observer.resumes = resumes
+        observer.trace = trace
         try FileSystem.createDirectories(FileSystem.parent(of: output))
         let model = try job.run(observer)
         try model.save(to: output)

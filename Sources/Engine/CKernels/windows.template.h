@@ -70,19 +70,22 @@ INLINE int NAME(isHalving)(const ck_window *w) {
         && w->dilationX == 1 && w->dilationY == 1;
 }
 
-// One row of windows of 2 by 2. A NaN wins and stays: nothing is larger than it.
+// The largest of a window of 2 by 2, a b over c d, whose first place is `at`. A NaN wins and stays: nothing is larger than it.
+INLINE void NAME(maxOfFour)(T a, T b, T c, T d, int32_t at, int32_t width, T *restrict out, int32_t *restrict index) {
+    int32_t rightTop = (a == a) & !(b <= a), rightBottom = (c == c) & !(d <= c);
+    T upper = rightTop ? b : a, lower = rightBottom ? d : c;
+    int32_t isLower = (upper == upper) & !(lower <= upper);
+    *out = isLower ? lower : upper;
+    *index = isLower ? at + width + rightBottom : at + rightTop;
+}
+
+// One row of windows of 2 by 2.
 INLINE void NAME(maxOfPairs)(int n, int width, int32_t start, const T *restrict top, T *restrict out,
                              int32_t *restrict index) {
     const T *restrict bottom = top + width;
-    for (int x = 0; x < n; x++) {
-        T a = top[2 * x], b = top[2 * x + 1], c = bottom[2 * x], d = bottom[2 * x + 1];
-        int32_t at = start + 2 * x;
-        int32_t rightTop = (a == a) & !(b <= a), rightBottom = (c == c) & !(d <= c);
-        T upper = rightTop ? b : a, lower = rightBottom ? d : c;
-        int32_t isLower = (upper == upper) & !(lower <= upper);
-        out[x] = isLower ? lower : upper;
-        index[x] = isLower ? at + width + rightBottom : at + rightTop;
-    }
+    for (int x = 0; x < n; x++)
+        NAME(maxOfFour)(top[2 * x], top[2 * x + 1], bottom[2 * x], bottom[2 * x + 1], start + 2 * x, width, out + x,
+                        index + x);
 }
 
 KERNEL void NAME(maxPool)(const ck_window *w, const T *image, T *out, int32_t *index) {
@@ -158,14 +161,8 @@ KERNEL void NAME(avgPoolGradient)(const ck_window *w, int countsPadding, const T
 
 INLINE void NAME(maxOfPixels)(size_t channels, const T *restrict top, const T *restrict bottom, int32_t at, int32_t width,
                               T *restrict out, int32_t *restrict index) {
-    for (size_t i = 0; i < channels; i++) {
-        T a = top[i], b = top[i + channels], c = bottom[i], d = bottom[i + channels];
-        int32_t rightTop = (a == a) & !(b <= a), rightBottom = (c == c) & !(d <= c);
-        T upper = rightTop ? b : a, lower = rightBottom ? d : c;
-        int32_t isLower = (upper == upper) & !(lower <= upper);
-        out[i] = isLower ? lower : upper;
-        index[i] = isLower ? at + width + rightBottom : at + rightTop;
-    }
+    for (size_t i = 0; i < channels; i++)
+        NAME(maxOfFour)(top[i], top[i + channels], bottom[i], bottom[i + channels], at, width, out + i, index + i);
 }
 
 KERNEL void NAME(maxPoolLast)(const ck_window *w, const T *image, T *out, int32_t *index) {

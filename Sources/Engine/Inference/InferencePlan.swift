@@ -120,7 +120,7 @@ extension InferencePlan.Kernel {
     fileprivate func run(_ x: Tensor, _ other: Tensor?) throws -> Tensor {
         switch self {
         case .linear(let weight, let bias, let activation):
-            return try x.fusedLinear(weight: weight, bias: bias, activation: activation)
+            return try x.linear(weight: weight, bias: bias).finished(adding: nil, activation)
         case .conv2d(let weight, let bias, let window, let groups, let activation):
             return try x.conv2d(
                 weight: weight, bias: bias, window: window, groups: groups, adding: other, activation: activation)
@@ -134,7 +134,7 @@ extension InferencePlan.Kernel {
         case .avgPool2d(let window, let countsPadding): return try x.avgPool2d(window, countsPadding: countsPadding)
         case .globalAvgPool2d:
             return try x.avgPool2d(Window(height: x.shape[2], width: x.shape[3])).reshaped([x.shape[0], x.shape[1]])
-        case .add(let activation): return try x.fusedAdd(other ?? x, activation: activation)
+        case .add(let activation): return try x.finished(adding: other ?? x, activation)
         case .concatenate: return try .concatenated([x, other ?? x], axis: 1)
         case .activation(let function): return try function.apply(x)
         case .flatten: return try x.flattened(from: 1)

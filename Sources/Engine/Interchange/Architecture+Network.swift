@@ -56,7 +56,9 @@ extension LayerSpec {
                 branch,
                 shortcut: shortcut.isEmpty ? nil : LayerSpec.makeModules(shortcut, initializer, using: &generator))
         case .concatenated(let branch):
-            return ConcatenatedBlock(branch: LayerSpec.makeModules(branch, initializer, using: &generator))
+            return DenseBlock(named: [
+                ("branch", LayerSpec.makeModules(branch, initializer, using: &generator))
+            ])
         }
     }
 }

@@ -167,37 +167,3 @@ package struct ModelInspection: Codable, Hashable, Sendable {
         values.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
     }
 }
-
-/// A value that is written as `null` if there is none, so that a reader sees the key.
-@propertyWrapper
-package struct Null<Wrapped: Codable & Hashable & Sendable>: Codable, Hashable, Sendable {
-    package var wrappedValue: Wrapped?
-
-    package init(wrappedValue: Wrapped?) { self.wrappedValue = wrappedValue }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        wrappedValue = container.decodeNil() ? nil : try container.decode(Wrapped.self)
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
-    }
-}
-
-extension Digest {
-    /// The digest of a whole file, read in blocks.
-    static func of(_ file: OpenFile) throws -> Digest {
-        var hasher = DigestHasher()
-        var offset: Int64 = 0
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { block.deallocate() }
-        while true {
-            let count = try file.read(into: block, at: offset)
-            hasher.update(UnsafeRawBufferPointer(rebasing: block[..<count]))
-            if count < block.count { return hasher.finalize() }
-            offset += Int64(count)
-        }
-    }
-}

@@ -69,8 +69,10 @@ package struct NetworkDiagnosis: Codable, Hashable, Sendable {
             let branch = try walk(block.branch, inside("branch"), x, visit)
             let sum = try branch + (block.shortcut.map { try walk($0, inside("shortcut"), x, visit) } ?? x)
             return try block.activation.map { try walk($0, inside("activation"), sum, visit) } ?? sum
-        case let block as ConcatenatedBlock:
-            return try .concatenated([x, walk(block.branch, inside("branch"), x, visit)], axis: 1)
+        case let block as DenseBlock:
+            return try block.children.reduce(x) {
+                try .concatenated([$0, walk($1.module, inside($1.name), $0, visit)], axis: 1)
+            }
         case is Dropout: return x
         default:
             let output = try module(x)
@@ -80,30 +82,20 @@ package struct NetworkDiagnosis: Codable, Hashable, Sendable {
     }
 
     private static func health(_ path: String, _ module: Module, _ output: Tensor) throws -> LayerHealth {
-        let values = output.floats()
-        let count = Double(max(1, values.count))
-        let mean = values.reduce(0.0) { $0 + Double($1) } / count
-        let variance = values.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
-        var health = LayerHealth(path: path, kind: module.kind, mean: mean, deviation: variance.squareRoot())
-        switch module {
-        case is ReLU: health.deadShare = deadShare(values, shape: output.shape)
-        case is ReLU6:
-            health.deadShare = deadShare(values, shape: output.shape)
-            health.saturatedShare = Double(values.count { $0 >= 5.82 }) / count
-        case is Tanh: health.saturatedShare = Double(values.count { abs($0) > 0.97 }) / count
-        case is Sigmoid: health.saturatedShare = Double(values.count { $0 < 0.03 || $0 > 0.97 }) / count
-        default: break
+        let ends: (low: Double, high: Double)? =
+            switch module {
+            case is ReLU6: (-.infinity, 5.82)
+            case is Tanh: (-0.97, 0.97)
+            case is Sigmoid: (0.03, 0.97)
+            default: nil
+            }
+        let found = Diagnosis.describe(module, output, ends ?? (-.infinity, .infinity))
+        var health = LayerHealth(path: path, kind: module.kind, mean: found.mean, deviation: found.deviation)
+        if module is ReLU || module is ReLU6 {
+            health.deadShare = Double(found.deadUnits) / Double(max(1, found.units))
         }
+        if ends != nil { health.saturatedShare = found.saturatedShare }
         return health
-    }
-
-    /// The share of units that are 0 for all examples; a channel with its pixels is one unit.
-    private static func deadShare(_ values: [Float], shape: [Int]) -> Double {
-        let units = shape.count > 1 ? shape[1] : 1
-        let plane = shape.dropFirst(2).reduce(1, *)
-        var lives = [Bool](repeating: false, count: units)
-        for (index, value) in values.enumerated() where value != 0 { lives[index / plane % units] = true }
-        return Double(lives.count { !$0 }) / Double(max(1, units))
     }
 }
 

@@ -1,6 +1,7 @@
 package import Basics
 package import Datasets
 package import Interchange
+internal import Tensors
 
 /// What one epoch gave.
 package struct EpochRecord: Codable, Hashable, Sendable {
@@ -98,6 +99,13 @@ package struct TrainingJob: Sendable {
 
     /// The same, telling an observer more.
     package func run(_ observer: TrainingObserver) throws -> TrainedModel {
+        guard let trace = observer.trace else { return try train(observer) }
+        let (model, profile) = try OperationProfile.record { try train(observer) }
+        try profile.writeChromeTrace(to: trace)
+        return model
+    }
+
+    private func train(_ observer: TrainingObserver) throws -> TrainedModel {
         let clock = ContinuousClock()
         let start = clock.now
         let plan = TrainingPlan(settings)

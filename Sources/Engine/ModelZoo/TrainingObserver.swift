@@ -22,10 +22,12 @@ package struct TrainingObserver {
     package var epoch: (EpochRecord) -> Void
     /// Whether layers are diagnosed before the first epoch and after each.
     package var diagnoses: Bool
-    /// Where the state is kept after each epoch and when the task is cancelled; nil for nowhere. It is removed at the end.
+    /// The file that keeps the state after each epoch and when the task is cancelled; nil keeps no state.
     package var checkpoint: String?
     /// Whether to go on from the checkpoint, if there is one.
     package var resumes = false
+    /// The file that gets a trace of the operations for Perfetto; nil makes no trace.
+    package var trace: String?
 
     package init(
         diagnoses: Bool = false, step: @escaping (TrainingStep) -> Void = { _ in },

@@ -94,8 +94,10 @@ public final class Diagnosis: TrainingCallback {
         "SELU": (-1.7, .infinity), "Mish": (-.infinity, .infinity), "HardSwish": (-.infinity, .infinity),
     ]
 
-    private static func describe(_ module: Module, _ output: Tensor, _ range: (low: Double, high: Double)) -> Activation
-    {
+    /// - Parameter range: values at its ends and beyond count as saturated.
+    package static func describe(
+        _ module: Module, _ output: Tensor, _ range: (low: Double, high: Double)
+    ) -> Activation {
         let values = output.floats()
         let units = output.rank > 1 ? output.shape[1] : 1
         let inner = output.rank > 2 ? Array(output.shape[2...]).product : 1

@@ -37,24 +37,3 @@ public final class Residual: Module {
         return try branch.applied { try branch.forward(x, adding: added, activation: activation) }
     }
 }
-
-/// Modules that each see the input and all outputs before them, concatenated along the channels (axis 1); so is the result
-/// (Huang et al., 2017).
-public final class DenseBlock: Module {
-    public let layers: [Module]
-
-    public init(_ layers: [Module]) { self.layers = layers }
-
-    public override var children: [(name: String, module: Module)] {
-        layers.enumerated().map { (String($0), $1) }
-    }
-
-    public override func forward(_ x: Tensor) throws -> Tensor {
-        try layers.reduce(x) { try Tensor.concatenated([$0, $1($0)], axis: 1) }
-    }
-}
-
-/// The input itself.
-public final class Identity: Module {
-    public override init() {}
-}

@@ -37,19 +37,7 @@ struct PairedWalk {
     var rowCount: Int { outerShape.product }
 
     init(shape: [Int], left: [Int], right: [Int]) {
-        for axis in shape.indices where shape[axis] != 1 {
-            if let last = outerShape.indices.last, outerLeft[last] == left[axis] * shape[axis],
-                outerRight[last] == right[axis] * shape[axis]
-            {
-                outerShape[last] *= shape[axis]
-                outerLeft[last] = left[axis]
-                outerRight[last] = right[axis]
-            } else {
-                outerShape.append(shape[axis])
-                outerLeft.append(left[axis])
-                outerRight.append(right[axis])
-            }
-        }
+        (outerShape, outerLeft, outerRight) = mergedAxes(shape.indices, of: shape, left, right)
         guard !outerShape.isEmpty else { return }
         inner = outerShape.removeLast()
         stepLeft = outerLeft.removeLast()

@@ -124,3 +124,25 @@ func reshapedStrides(_ shape: [Int], _ strides: [Int], to target: [Int]) -> [Int
     }
     return axis == -1 ? result : nil
 }
+
+/// `axes`, outermost first, of two strided places with neighbours made one where both places go on regularly; axes of extent 1 are
+/// left out.
+func mergedAxes(
+    _ axes: some Sequence<Int>, of shape: [Int], _ left: [Int], _ right: [Int]
+) -> (shape: [Int], left: [Int], right: [Int]) {
+    var merged: (shape: [Int], left: [Int], right: [Int]) = ([], [], [])
+    for axis in axes where shape[axis] != 1 {
+        if let last = merged.shape.indices.last, merged.left[last] == left[axis] * shape[axis],
+            merged.right[last] == right[axis] * shape[axis]
+        {
+            merged.shape[last] *= shape[axis]
+            merged.left[last] = left[axis]
+            merged.right[last] = right[axis]
+        } else {
+            merged.shape.append(shape[axis])
+            merged.left.append(left[axis])
+            merged.right.append(right[axis])
+        }
+    }
+    return merged
+}

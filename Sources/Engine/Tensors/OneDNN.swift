@@ -1,24 +1,6 @@
 internal import CKernels
 internal import COneDNN
 
-/// What may be done to each value of an operation's output in the same pass over memory.
-public enum FusedActivation: String, Sendable, Codable {
-    case none
-    /// max(x, 0).
-    case relu
-    /// x cut to 0 ... 6 (Howard et al., 2017).
-    case relu6
-
-    /// The largest value that it lets through; nil if it does nothing.
-    var limit: Double? {
-        switch self {
-        case .none: nil
-        case .relu: .infinity
-        case .relu6: 6
-        }
-    }
-}
-
 /// The library of quick convolutions and products, if it is installed. Without it the plain path does the same work.
 enum OneDNN {
     /// Whether this thread may use it: it is there, and nobody asked for the plain kernels.
@@ -41,27 +23,4 @@ final class ConvolutionPlan: @unchecked Sendable {
     }
 
     deinit { mlops_dnn_release(pointer) }
-}
-
-extension Tensor {
-    /// activation(this + residual), operation by operation.
-    package func finished(adding residual: Tensor?, _ activation: FusedActivation) throws -> Tensor {
-        let sum = try residual.map { try self + $0 } ?? self
-        switch activation {
-        case .none: return sum
-        case .relu: return try sum.relu()
-        case .relu6: return try sum.relu6()
-        }
-    }
-
-    /// This gradient where `output`, which `activation` let through, is inside of its bounds, else 0.
-    func gated(by output: Tensor, _ activation: FusedActivation) throws -> Tensor {
-        guard let limit = activation.limit else { return self }
-        if activation == .relu, !isRecording { return laidOut(as: output.layout).slope(CK_RELU, at: output.detached) }
-        let mask = try withoutGradients {
-            let isAbove = try output.stepped()
-            return limit.isFinite ? try isAbove * output.scaled(by: -1).shifted(by: limit).stepped() : isAbove
-        }
-        return try self * mask
-    }
 }

@@ -23,8 +23,12 @@ public final class OperationProfile: Sendable {
         public var shapes: [[Int]]
     }
 
+    /// Later events are left out, so that a long training does not fill the memory.
+    public static let mostEvents = 500_000
+
     private struct State {
         var events: [Event] = []
+        var isFull: Bool { events.count >= OperationProfile.mostEvents }
         var threads: [UInt64: Int] = [:]
         /// Where the last event of each thread ended.
         var ends: [Int: UInt64] = [:]
@@ -71,9 +75,10 @@ public final class OperationProfile: Sendable {
         active?.finish { state, thread, profile in
             let end = profile.now
             let layer = state.layers[thread]?.last ?? ""
-            if let node { state.origins[node] = layer }
+            if let node, !state.isFull { state.origins[node] = layer }
             let start = state.ends[thread] ?? end
             state.ends[thread] = end
+            if state.isFull { return }
             state.events.append(
                 Event(
                     name: operation, category: .forward, layer: layer, start: start, nanoseconds: end - start,
@@ -98,6 +103,7 @@ public final class OperationProfile: Sendable {
                 let end = profile.now
                 state.ends[thread] = end
                 if category == .layer { state.layers[thread]?.removeLast() }
+                if state.isFull { return }
                 let origin = node.flatMap { state.origins[$0] }
                 state.events.append(
                     Event(

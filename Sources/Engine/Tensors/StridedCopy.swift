@@ -45,19 +45,7 @@ private struct CopyWalk {
 
     init(_ extents: [Int], _ from: [Int], _ to: [Int]) {
         let axes = extents.indices.filter { extents[$0] != 1 }.sorted { to[$0] == to[$1] ? $0 < $1 : to[$0] > to[$1] }
-        for axis in axes {
-            if let last = shape.indices.last, source[last] == from[axis] * extents[axis],
-                target[last] == to[axis] * extents[axis]
-            {
-                shape[last] *= extents[axis]
-                source[last] = from[axis]
-                target[last] = to[axis]
-            } else {
-                shape.append(extents[axis])
-                source.append(from[axis])
-                target.append(to[axis])
-            }
-        }
+        (shape, source, target) = mergedAxes(axes, of: extents, from, to)
         precondition(shape.count <= 16, "a copy along \(shape.count) axes; at most 16 are possible")
         guard let last = shape.indices.last, source[last] != 1, let unit = source.firstIndex(of: 1) else { return }
         // The source's contiguous axis goes next to the target's.

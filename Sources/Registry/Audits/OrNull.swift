@@ -1,3 +1,5 @@
+internal import Basics
+
 /// A number that may be undefined. It is written as `null` then, so that a reader sees the metric and a gate refuses it.
 @propertyWrapper
 package struct OrNull: Codable, Hashable, Sendable {
@@ -6,13 +8,11 @@ package struct OrNull: Codable, Hashable, Sendable {
     package init(wrappedValue: Double?) { self.wrappedValue = wrappedValue.flatMap { $0.isFinite ? $0 : nil } }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        wrappedValue = container.decodeNil() ? nil : try container.decode(Double.self)
+        wrappedValue = try Null<Double>(from: decoder).wrappedValue
     }
 
     package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+        try Null(wrappedValue: wrappedValue).encode(to: encoder)
     }
 }
 

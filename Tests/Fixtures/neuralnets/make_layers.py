@@ -2,26 +2,11 @@
 
 Run with torch 2.15: `python make_layers.py`.
 """
-import json
-import os
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-torch.manual_seed(20261128)
-torch.set_num_threads(1)
-here = os.path.dirname(os.path.abspath(__file__))
-
-
-def pack(t):
-    return {"shape": list(t.shape), "values": [float(f"{v:.9g}") for v in t.detach().double().flatten().tolist()]}
-
-
-def write(name, content):
-    with open(os.path.join(here, name), "w") as file:
-        json.dump({"torch": torch.__version__, "cases": content}, file, separators=(",", ":"))
-        file.write("\n")
+from fixture_files import pack, write
 
 
 class Residual(nn.Module):
@@ -118,7 +103,7 @@ found["embedding"] = {
     "parameters": {"weight": pack(table.weight)},
     "gradients": {"weight": pack(torch.autograd.grad(y, table.weight, upstream)[0])},
 }
-write("layers.json", found)
+write("layers.json", {"cases": found})
 
 n, classes = 6, 5
 logits, labels = torch.randn(n, classes) * 2, torch.tensor([0, 3, 4, 2, 2, 1])
@@ -198,7 +183,7 @@ for name, (loss, x, target) in losses.items():
         g, = torch.autograd.grad(y, v, upstream if reduction == "none" else None)
         case[reduction] = {"y": pack(y), "gradient": pack(g)}
     found[name] = {"x": pack(x), "target": pack(target.float()), "upstream": pack(upstream), "reductions": case}
-write("losses.json", found)
+write("losses.json", {"cases": found})
 gains = {k: nn.init.calculate_gain(k) for k in ["linear", "sigmoid", "tanh", "relu", "selu"]}
 gains["leakyReLU"] = nn.init.calculate_gain("leaky_relu", 0.2)
 filled = {
@@ -207,5 +192,5 @@ filled = {
     "eye": pack(nn.init.eye_(torch.empty(3, 5))),
 }
 truncated = nn.init.trunc_normal_(torch.empty(1000, 1000), 0.5, 1.5, -1, 2).double()
-write("initializers.json", {"gains": gains, "filled": filled,
-                            "truncated": {"mean": truncated.mean().item(), "deviation": truncated.std().item()}})
+spread = {"mean": truncated.mean().item(), "deviation": truncated.std().item()}
+write("initializers.json", {"cases": {"gains": gains, "filled": filled, "truncated": spread}})

@@ -3,24 +3,9 @@ on one small network; and schedules.json: the rates that torch.optim.lr_schedule
 
 Run with torch 2.15: `python make_optimizers.py`.
 """
-import json
-import os
-
 import torch
 
-torch.manual_seed(20261128)
-torch.set_num_threads(1)
-here = os.path.dirname(os.path.abspath(__file__))
-
-
-def pack(t):
-    return {"shape": list(t.shape), "values": [float(f"{v:.9g}") for v in t.detach().double().flatten().tolist()]}
-
-
-def write(name, content):
-    with open(os.path.join(here, name), "w") as file:
-        json.dump({"torch": torch.__version__, **content}, file, separators=(",", ":"))
-        file.write("\n")
+from fixture_files import pack, write
 
 
 class LAMB(torch.optim.Optimizer):

@@ -50,6 +50,9 @@ struct Train: Verb {
     @Option(help: ArgumentHelp("Write an event file for TensorBoard into this folder.", valueName: "dir"))
     var tensorboard: String?
 
+    @Option(help: ArgumentHelp("Write a trace of the first 500,000 operations for Perfetto.", valueName: "file"))
+    var profile: String?
+
     @OptionGroup var global: GlobalOptions
 
     func perform(_ console: Console) async throws {
@@ -60,6 +63,7 @@ struct Train: Verb {
         call.diagnoses = diagnose
         call.plots = plots.map { FileSystem.absolute($0, from: folder) }
         call.tensorBoard = tensorboard.map { FileSystem.absolute($0, from: folder) }
+        call.trace = profile.map { FileSystem.absolute($0, from: folder) }
         call.resumes = resume
         let progress = TrainProgress(console)
         let report: TrainReport

@@ -66,7 +66,7 @@ final class ExecutableDigests: Sendable {
             return entry.last?.string.flatMap { Digest($0) }
         }
         if let known { return known }
-        let digest = try hash(program)
+        let digest = try Digest.of(OpenFile(reading: program))
         state.withLock { state in
             // A file of the last two seconds may change again within the same tick of its clock.
             guard Timestamp.now.milliseconds - status.changeNanoseconds / 1_000_000 > 2000 else { return }
@@ -93,18 +93,5 @@ final class ExecutableDigests: Sendable {
             return [:]
         }
         return (json.object ?? [:]).compactMapValues(\.array)
-    }
-
-    private func hash(_ path: String) throws -> Digest {
-        let file = try OpenFile(reading: path)
-        var hasher = DigestHasher()
-        var block = [UInt8](repeating: 0, count: 1 << 20)
-        var offset: Int64 = 0
-        while true {
-            let count = try block.withUnsafeMutableBytes { try file.read(into: $0, at: offset) }
-            if count == 0 { return hasher.finalize() }
-            block.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-            offset += Int64(count)
-        }
     }
 }

@@ -1,0 +1,4 @@
+/// The input itself.
+public final class Identity: Module {
+    public override init() {}
+}
