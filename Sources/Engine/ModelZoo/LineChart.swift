@@ -26,7 +26,7 @@ package struct LineChart: Sendable {
     package var series: [Series]
 
     private static let size = (width: 640.0, height: 360.0)
-    private static let frame = (left: 64.0, top: 36.0, right: 576.0, bottom: 300.0)
+    private static let frame = (left: 64.0, top: 48.0, right: 576.0, bottom: 300.0)
     private static let colours = ["#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#57606a"]
 
     package init(title: String, horizontal: String, vertical: String, right: String? = nil, series: [Series]) {
@@ -53,7 +53,7 @@ package struct LineChart: Sendable {
         let other = Axis(shown.filter(\.isOnRight).flatMap { $0.points.map(\.y) })
         var text = SVG.head(LineChart.size.width, LineChart.size.height)
         let frame = LineChart.frame
-        text += SVG.text(title, frame.left, 22, size: 15, anchor: "start")
+        text += SVG.text(title, frame.left, 18, size: 15, anchor: "start")
         text += grid(x, left, other)
         for (index, line) in shown.enumerated() {
             let colour = LineChart.colours[index % LineChart.colours.count]
@@ -80,7 +80,7 @@ package struct LineChart: Sendable {
             let y = SVG.number(left.place(value, from: frame.bottom, to: frame.top))
             text +=
                 "<line x1=\"\(SVG.number(frame.left))\" y1=\"\(y)\" x2=\"\(SVG.number(frame.right))\" y2=\"\(y)\" stroke=\"#d0d7de\"/>\n"
-            let label = isLogarithmic ? "1e\(Format.number(value))" : Format.number(value)
+            let label = isLogarithmic ? String(format: "%.2g", pow(10, value)) : Format.number(value)
             text += SVG.text(
                 label, frame.left - 6, left.place(value, from: frame.bottom, to: frame.top) + 4, size: 11, anchor: "end"
             )
@@ -95,9 +95,9 @@ package struct LineChart: Sendable {
                     Format.number(value), frame.right + 6, other.place(value, from: frame.bottom, to: frame.top) + 4,
                     size: 11, anchor: "start")
             }
-            text += SVG.text(right, frame.right, frame.top - 8, size: 11, anchor: "end")
+            text += SVG.text(right, frame.right, frame.top - 14, size: 11, anchor: "end")
         }
-        text += SVG.text(vertical, 8, frame.top - 2, size: 11, anchor: "start")
+        text += SVG.text(vertical, 8, frame.top - 14, size: 11, anchor: "start")
         return text + SVG.text(horizontal, (frame.left + frame.right) / 2, frame.bottom + 32, size: 11)
     }
 }
