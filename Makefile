@@ -6,7 +6,7 @@ DESTDIR ?=
 SWIFT_SOURCES = Package.swift Sources Tests
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test prove demo demo-vision release bench install format lint clean
+.PHONY: help bootstrap build test prove fuzz sanitize demo demo-vision release bench install format lint clean
 
 help: ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ test: bootstrap ## Build and run all tests, against a real S3 server too
 
 prove: build ## Kill, cut off and starve every command at every call, and count what held
 	@Scripts/prove-durability
+
+fuzz: bootstrap ## Feed each reader of files with what libFuzzer thinks of, ten minutes each (an hour)
+	@Scripts/fuzz-readers
+
+sanitize: bootstrap ## Run the tests of Base and Engine under the thread and the address sanitizer
+	@Scripts/check-sanitizers thread
+	@Scripts/check-sanitizers address
 
 demo: build ## Train, audit, gate and promote a model of census data
 	@Scripts/demo

@@ -83,9 +83,18 @@ package enum InputEncoding: Codable, Hashable, Sendable {
         switch try values.decode(DatasetDescription.Kind.self, forKey: .kind) {
         case .tabular: self = .tabular(try values.decode(TabularEncoder.self, forKey: .encoder))
         case .images:
-            self = .images(
-                shape: try values.decode([Int].self, forKey: .shape),
-                normalisation: try values.decode(PixelNormalisation.self, forKey: .normalisation))
+            let shape = try values.decode([Int].self, forKey: .shape)
+            let normalisation = try values.decode(PixelNormalisation.self, forKey: .normalisation)
+            guard shape.count == 3, shape.allSatisfy({ $0 > 0 }) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .shape, in: values, debugDescription: "\(shape) is not [channels, height, width]")
+            }
+            guard [1, shape[0]].contains(normalisation.means.count) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .normalisation, in: values,
+                    debugDescription: "\(normalisation.means.count) means for \(shape[0]) channels")
+            }
+            self = .images(shape: shape, normalisation: normalisation)
         }
     }
 

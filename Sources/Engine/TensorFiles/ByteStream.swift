@@ -25,6 +25,11 @@ package final class ByteStream {
 
     private static let blockSize = 1 << 18
 
+    /// A block, or less for fewer bytes; one byte more than they are, so that the first read shows the end.
+    private static func block(for count: Int64) -> [UInt8] {
+        [UInt8](repeating: 0, count: Int(min(Int64(blockSize), max(count, 0) + 1)))
+    }
+
     /// Opens `path`.
     ///
     /// - Throws: the system's error; kind `.usage` if it is not a regular file.
@@ -37,7 +42,7 @@ package final class ByteStream {
         }
         start = 0
         end = status.size
-        input = [UInt8](repeating: 0, count: ByteStream.blockSize)
+        input = ByteStream.block(for: end)
         try refill()
         if inputEnd >= 2, input[0] == 0x1F, input[1] == 0x8B { inflater = try Inflater(path: path, wrapper: .gzip) }
     }
@@ -50,7 +55,7 @@ package final class ByteStream {
         offset = range.lowerBound
         end = range.upperBound
         expectedSum = checkSum
-        input = [UInt8](repeating: 0, count: ByteStream.blockSize)
+        input = ByteStream.block(for: end - start)
         if isDeflated { inflater = try Inflater(path: name, wrapper: .none) }
     }
 
@@ -109,7 +114,7 @@ package final class ByteStream {
     /// - Throws: kind `.usage` if there are more.
     package func readAll(limit: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: ByteStream.blockSize)
+        var block = ByteStream.block(for: maximumRest)
         while true {
             let count = try block.withUnsafeMutableBytes { try read(into: $0) }
             if count == 0 { return bytes }

@@ -170,5 +170,11 @@ private func makeBars(_ folder: TemporaryFolder) throws -> DatasetFolder {
         file = try ModelFile(path: folder("float.safetensors"))
         file.description.input = ["kind": "sound"]
         #expect(try fault(file).kind == .damaged)
+        // Two means for three channels would end in an index out of range when the model is asked.
+        let normalisation: JSONValue = ["mean": [0.1, 0.2], "deviation": [1, 1]]
+        file.description.input = ["kind": "images", "shape": [3, 8, 8], "normalisation": normalisation]
+        #expect(try fault(file).message.contains("2 means for 3 channels"))
+        file.description.input = ["kind": "images", "shape": [], "normalisation": normalisation]
+        #expect(try fault(file).message.contains("is not [channels, height, width]"))
     }
 }
