@@ -38,7 +38,8 @@ extension Workspace {
     ///
     /// Stages that act outside the repository (push, promote) and what waits for them are left out.
     ///
-    /// - Throws: kind `.notFound` if the commit, the data or the changes of a dirty tree are gone.
+    /// - Throws: kind `.notFound` if the commit, the data or the changes of a dirty tree are gone; `.io` or `.interrupted` if
+    ///   the machine or somebody kept a stage from running, which says nothing about what it makes.
     package func reproduce(
         _ run: RecordedRun, jobs: Int, steps: @Sendable (Workspace) -> StepCatalog,
         onEvent: @escaping @Sendable (RunEvent) -> Void
@@ -117,7 +118,9 @@ extension Workspace {
         }
         var options = RunOptions(jobs: jobs)
         options.touched = chosen
-        let result = RecordedRun(try await twin.run(pipeline, options: options, onEvent: onEvent))
+        let report = try await twin.run(pipeline, options: options, onEvent: onEvent)
+        if let error = report.error, [.io, .interrupted].contains(error.kind) { throw error }
+        let result = RecordedRun(report)
         var outputs: [ReproductionReport.Output] = []
         var metrics: [MetricChange] = []
         for stage in result.stages {
