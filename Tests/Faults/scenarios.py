@@ -171,6 +171,40 @@ class PullFirst(Pull):
         self.old = self.old[1:]
 
 
+class PullInPlaceFirst(Scenario):
+    """A file so large that it stays where it is written. Only the workspace and the remote have it."""
+
+    name, command, where, lacks = "pull, in place, first", ["pull", "--in-place"], "clone", True
+    versions = 1
+
+    def prepare(self, folder):
+        repo = make_repo(folder / "repo", has_remote=True)
+        clone = make_repo(folder / "clone", has_remote=True)
+        (clone / "registry/datasets").mkdir()
+        content = bytearray(random.Random(1).randbytes(33 << 20))
+        for number in range(self.versions):
+            write_data(repo / "data", number + 1)
+            content[5 << 20:6 << 20] = random.Random(number).randbytes(1 << 20)
+            (repo / "data/huge.bin").write_bytes(content)
+            must(["add", "data"], repo)
+            must(["push"], repo)
+            self.old += [RemoteVersion(repo, "data", POINTER)]
+            shutil.copy(repo / POINTER, clone / POINTER)
+            if number + 1 < self.versions:
+                must(self.command, clone)
+        shutil.rmtree(repo)
+
+    def outcome(self, done):
+        self.whole = Version(done / "clone", "data", POINTER)
+
+    def checks_after(self, case):
+        self.whole.check_workspace(case)
+
+
+class PullInPlace(PullInPlaceFirst):
+    name, versions = "pull, in place", 2
+
+
 class Checkout(Scenario):
     name, command = "checkout", ["checkout"]
 
@@ -182,6 +216,14 @@ class Checkout(Scenario):
 
     def checks_after(self, case):
         self.new[0].check_workspace(case)
+
+
+class CheckoutFirst(Checkout):
+    name = "checkout, first"
+
+    def prepare(self, folder):
+        super().prepare(folder)
+        shutil.rmtree(folder / "repo/data")
 
 
 class RegistryPush(Scenario):
@@ -279,5 +321,5 @@ class RemoteAdd(Scenario):
         """Nothing new is recorded."""
 
 
-ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, Checkout, RegistryPush, RegistryPull, Gc, Fsck,
-       RemoteAdd]
+ALL = [AddFirst, AddSecond, AddFile, PushFirst, Push, PullFirst, Pull, PullInPlaceFirst, PullInPlace, Checkout,
+       CheckoutFirst, RegistryPush, RegistryPull, Gc, Fsck, RemoteAdd]

@@ -26,15 +26,16 @@ extension Workspace {
     /// - Parameter source: has what the store lacks of large files.
     func checkout(
         _ parts: [WantedParts], _ extent: CheckoutExtent, force: Bool, progress: ProgressHandler?,
-        _ source: (any ChunkSource)? = nil
+        _ source: (any ChunkSource)? = nil, isInPlace: Bool = false
     ) async throws -> [CheckoutOutcome] {
         if source == nil { try await requireStored(parts) }
         try checkPaths(extent, of: parts)
         var outcomes: [CheckoutOutcome] = []
         for part in parts {
             let pointer = part.pointer
-            let options = CheckoutOptions(
+            var options = CheckoutOptions(
                 force: force, progress: progress, selection: part.selection, source: source)
+            options.isInPlace = isInPlace
             let report = try await store.checkout(pointer.content, to: absolute(pointer.path), options: options)
             outcomes.append(CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: report))
         }

@@ -30,8 +30,10 @@ extension Workspace {
                 let path = FileSystem.join(folder, name)
                 guard let status = try FileStatus.of(path) else { continue }
                 if status.kind == .directory, path != FileSystem.join(self.folder, "store/packs") { try visit(path) }
-                let isLeft = name.hasPrefix(".") && name.hasSuffix(".mlops-tmp") && status.kind == .file
-                guard isLeft, status.modificationNanoseconds / 1_000_000 < oldest else { continue }
+                let isLeft = name.hasPrefix(".") && name.hasSuffix(TemporaryFile.ending) || folder == store.incomingPath
+                guard isLeft, status.kind == .file, status.modificationNanoseconds / 1_000_000 < oldest else {
+                    continue
+                }
                 if TemporaryFile.removeIfAbandoned(path) { count += 1 }
             }
         }

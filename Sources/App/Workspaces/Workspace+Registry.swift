@@ -146,20 +146,35 @@ extension Workspace {
     }
 
     /// Fetches the content of the pointers of `names` (or all) that the store lacks, and checks it out.
+    ///
+    /// - Parameter isInPlace: large files stay where they are written, with no second copy in the store.
     package func pull(
         _ names: [ArtifactName], _ extent: CheckoutExtent = CheckoutExtent(), remoteName: String?, force: Bool,
-        options: TransferOptions = TransferOptions()
+        isInPlace: Bool = false, options: TransferOptions = TransferOptions()
     ) async throws -> (transfer: TransferReport, checkouts: [CheckoutOutcome]) {
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
         let parts = try wantedParts(names, extent)
+        if isInPlace { try await takeInPlace(parts, progress: options.progress) }
         let remote = try open(self.remote(named: remoteName), options: options)
         let transfer = Transfer(store: store, remote: remote, options: options)
         let arrival = try await transfer.pull(
-            parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) })
-        let checkouts = try await checkout(parts, extent, force: force, progress: options.progress, arrival.source)
+            parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) },
+            isInPlace: isInPlace)
+        let checkouts = try await checkout(
+            parts, extent, force: force, progress: options.progress, arrival.source, isInPlace: isInPlace)
         if arrival.total.objectCount > 0 { store.noteWhole(parts.filter(\.selection.isAll).map(\.pointer.content)) }
         return (arrival.total, checkouts)
+    }
+
+    /// Notes what lies in the workspace as it should be and in no pack, which need not be fetched.
+    private func takeInPlace(_ parts: [WantedParts], progress: ProgressHandler?) async throws {
+        for part in parts where part.selection.isAll {
+            let (path, content) = (absolute(part.pointer.path), part.pointer.content)
+            guard FileSystem.exists(path), try !store.contains(content), try await store.identify(path: path) == content
+            else { continue }
+            _ = try await store.add(path: path, options: AddOptions(isInPlace: true, progress: progress))
+        }
     }
 }
 

@@ -20,13 +20,17 @@ package final class BlockWriter: @unchecked Sendable {
 
     private static let blockLength = 2 << 20
     private static let blockCount = 3
-    private static let alignment = 4096
+    private static let alignment = PagePool.pageSize
+    /// Fewer bytes are copied, so that writes stay large.
+    private static let lendingMinimum = 512 << 10
+    private static let lendingCount = 3
 
     private let sink: BlockSink
     private var blocks: [UnsafeMutableRawBufferPointer] = []
     private var turn = 0
     private var filled = 0
     private let free = DispatchSemaphore(value: blockCount)
+    private let lendable = DispatchSemaphore(value: lendingCount)
     private let queue = DispatchQueue(label: "mlops.write")
     private var isHolding = false
 
@@ -61,6 +65,37 @@ package final class BlockWriter: @unchecked Sendable {
 
     package func append(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try append($0) } }
 
+    /// Appends bytes that stay as they are until they are written. Those that lie in their pages as they will in the file's are
+    /// written from where they are.
+    ///
+    /// - Throws: what writing an earlier block ran into.
+    package func append(lending bytes: PooledBytes) throws {
+        let isInPlace = bytes.phase == filled % BlockWriter.alignment && bytes.count >= BlockWriter.lendingMinimum
+        guard isInPlace else { return try append(bytes.bytes) }
+        lendable.wait()
+        do {
+            try sink.check()
+            // What does not fill a page goes before them, into their first page.
+            if filled > 0 {
+                let start = filled - bytes.phase
+                bytes.fromPage.copyMemory(from: UnsafeRawBufferPointer(rebasing: blocks[turn][start..<filled]))
+                filled = start
+                if filled > 0 { submit() }
+            }
+        } catch {
+            lendable.signal()
+            throw error
+        }
+        let wholeCount = bytes.fromPage.count / BlockWriter.alignment * BlockWriter.alignment
+        queue.async { [sink, lendable] in
+            sink.write(UnsafeRawBufferPointer(rebasing: bytes.fromPage[..<wholeCount]))
+            lendable.signal()
+        }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes.fromPage[wholeCount...])
+        byteCount += Int64(bytes.count - rest.count)
+        try append(rest)
+    }
+
     /// Hands all bytes to the file. The writer cannot be used afterwards.
     package func finish() throws {
         queue.sync {}
@@ -84,7 +119,7 @@ package final class BlockWriter: @unchecked Sendable {
 
     private func submit() {
         // Nobody fills it before the queue signals `free`.
-        nonisolated(unsafe) let block = UnsafeRawBufferPointer(blocks[turn])
+        nonisolated(unsafe) let block = UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled])
         turn = (turn + 1) % BlockWriter.blockCount
         filled = 0
         isHolding = false
@@ -121,7 +156,7 @@ private final class BlockSink: @unchecked Sendable {
     /// - Throws: what an earlier block ran into.
     func check() throws { try failure.withLock { if let failure = $0 { throw failure } } }
 
-    /// Writes a whole block, past the page cache if that goes.
+    /// Writes whole pages, past the page cache if that goes.
     func write(_ block: UnsafeRawBufferPointer) {
         guard failure.withLock({ $0 == nil }) else { return }
         if !isStarted {

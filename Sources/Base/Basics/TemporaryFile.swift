@@ -2,7 +2,7 @@ internal import CSystem
 internal import Glibc
 internal import Synchronization
 
-/// Files that wait beside their place until they are whole, and what is left of them when a process is killed.
+/// Files and folders that wait beside their place until they are whole, and what is left of them when a process is killed.
 ///
 /// A temporary is called `.<boot>-<pid>-<random>.mlops-tmp` and locked with `flock` as long as its process has it open. One
 /// that nobody holds is garbage, and the next program that writes into the folder removes it.
@@ -70,9 +70,12 @@ package enum TemporaryFile {
     private static let swept = Mutex<Set<Folder>>([])
 
     /// Does the same in an open folder, wherever its path leads by now.
-    package static func removeAbandonedOnce(in folder: OpenFile) {
-        removeAbandonedOnce(in: "/proc/self/fd/\(folder.descriptor)")
-    }
+    package static func removeAbandonedOnce(in folder: OpenFile) { removeAbandonedOnce(in: path(of: folder)) }
+
+    /// Does `removeAbandoned` in an open folder, wherever its path leads by now.
+    package static func removeAbandoned(in folder: OpenFile) { removeAbandoned(in: path(of: folder)) }
+
+    private static func path(of folder: OpenFile) -> String { "/proc/self/fd/\(folder.descriptor)" }
 
     /// Removes the temporary at `path` unless a process holds it.
     ///
@@ -99,7 +102,12 @@ package enum TemporaryFile {
             let pid = parts.count == 3 ? pid_t(parts[1]) : nil
             if let pid, isOurs, kill(pid, 0) == 0 || errno != ESRCH { return false }
             return unlinkat(directory, name, 0) == 0
-        case .directory, .other: return false
+        case .directory:
+            let descriptor = mlops_openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)
+            guard descriptor >= 0 else { return false }
+            defer { close(descriptor) }
+            return flock(descriptor, LOCK_EX | LOCK_NB) == 0 && mlops_remove_tree(directory, name) == 0
+        case .other: return false
         }
     }
 }

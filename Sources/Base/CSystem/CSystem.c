@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -89,6 +90,26 @@ int mlops_name_open_file(int file, int directory, const char *name) {
     char source[32];
     snprintf(source, sizeof source, "/proc/self/fd/%d", file);
     return linkat(AT_FDCWD, source, directory, name, AT_SYMLINK_FOLLOW);
+}
+
+int mlops_remove_tree(int directory, const char *name) {
+    int folder = mlops_openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (folder < 0) return -1;
+    DIR *entries = fdopendir(folder);
+    if (!entries) {
+        close(folder);
+        return -1;
+    }
+    int failure = 0;
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (unlinkat(folder, entry->d_name, 0) == 0 || errno == ENOENT) continue;
+        if ((errno != EISDIR && errno != EPERM) || mlops_remove_tree(folder, entry->d_name) != 0) failure = errno;
+    }
+    closedir(entries);
+    if (!failure && unlinkat(directory, name, AT_REMOVEDIR) == 0) return 0;
+    if (failure) errno = failure;
+    return -1;
 }
 
 int mlops_open(const char *path, int flags, mode_t mode) { return mlops_openat(AT_FDCWD, path, flags, mode); }

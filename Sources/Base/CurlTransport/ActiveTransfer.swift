@@ -220,7 +220,12 @@ extension ActiveTransfer {
                 try store(bytes, in: file, from: offset, limit: limit)
             case .rest(let file, let offset, let limit) where response.isSuccess:
                 try store(bytes, in: file, from: response.status == 206 ? offset : 0, limit: limit)
-            case .file, .rest:
+            case .pooled(let target) where response.isSuccess:
+                try checkLimit(bytes.count, Int64(target.count))
+                UnsafeMutableRawBufferPointer(rebasing: target.memory[Int(response.byteCount)...])
+                    .copyMemory(from: bytes)
+                progress?(Int64(bytes.count))
+            case .file, .rest, .pooled:
                 // The text of an error: enough of it to say what is wrong.
                 response.body += bytes.prefix(max(0, 64 << 10 - response.body.count))
             case .memory(let limit):

@@ -48,6 +48,8 @@ package struct HTTPRequest: Sendable {
 package enum HTTPSink: Sendable {
     /// Into memory; a longer body than `limit` bytes ends the transfer with kind `.damaged`.
     case memory(limit: Int64)
+    /// Into memory that is there, when the status is 2xx, as for a file; a longer body ends the transfer with kind `.damaged`.
+    case pooled(PooledBytes)
     /// Into a file from `offset`, when the status is 2xx; the body of any other status goes to memory, cut at 64 KiB.
     case file(OpenFile, offset: Int64, limit: Int64)
     /// The same for what follows the first `offset` bytes of an object, when a range was asked for: a server that answers 200
@@ -61,7 +63,7 @@ package struct HTTPResponse: Sendable {
     package var status: Int
     /// Names in lower case; values of a repeated name are joined by `, `.
     package var headers: [String: String]
-    /// Empty when the body went into a file.
+    /// Empty when the body went into a file or into memory of the caller's.
     package var body: [UInt8]
     /// The count of bytes of the body, wherever it went.
     package var byteCount: Int64

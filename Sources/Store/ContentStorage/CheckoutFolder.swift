@@ -7,10 +7,13 @@ final class CheckoutFolder: Sendable {
     private let root: OpenFile
     /// As the caller named it, for errors.
     private let displayPath: String
+    /// Whether nobody sees the folder yet.
+    let isHidden: Bool
 
-    init(root: OpenFile, displayPath: String) {
+    init(root: OpenFile, displayPath: String, isHidden: Bool = false) {
         self.root = root
         self.displayPath = displayPath
+        self.isHidden = isHidden
     }
 
     /// Opens the folder `path` below the root; `""` is the root.
@@ -97,6 +100,7 @@ final class FilePlacer {
         let mode: mode_t = write.kind == .executable ? 0o777 : 0o666
         let display = FileSystem.join(parent.path, name)
         try Failpoint.reach("checkout.file")
+        if root.isHidden { return try placeUnseen(name, mode: mode, in: parent, display: display, body) }
         let descriptor = mlops_open_nameless(parent.descriptor, mode)
         if descriptor < 0 {
             guard [EOPNOTSUPP, EISDIR, EINVAL, ENOENT].contains(errno) else {
@@ -121,6 +125,55 @@ final class FilePlacer {
             }
         }
         return try file.status()
+    }
+
+    /// In a folder that nobody sees a file has its name from the beginning, which costs less than a name given later.
+    private func placeUnseen(
+        _ name: String, mode: mode_t, in parent: OpenFile, display: String, _ body: (OpenFile) throws -> Void
+    ) throws -> FileStatus {
+        let descriptor = mlops_openat(parent.descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
+        if descriptor < 0 { throw appeared(display, errno) }
+        let file = OpenFile(descriptor: descriptor, path: display)
+        do {
+            try body(file)
+            return try file.status()
+        } catch {
+            unlinkat(parent.descriptor, name, 0)
+            throw error
+        }
+    }
+
+    /// Gives the file at `path`, which is on the same disk, the name of `write`.
+    func move(_ path: String, to write: CheckoutPlan.Write) throws -> FileStatus {
+        let parent = try open(parentOf: write.path)
+        let name = FileSystem.name(of: write.path)
+        let display = FileSystem.join(parent.path, name)
+        let file = try OpenFile(reading: path)
+        if write.replaces {
+            try Failpoint.reach("checkout.rename")
+            if renameat(AT_FDCWD, path, parent.descriptor, name) != 0 {
+                throw MLOpsError.system("rename to", display, errno: errno)
+            }
+        } else {
+            try Failpoint.reach("checkout.link")
+            if linkat(AT_FDCWD, path, parent.descriptor, name, 0) != 0 { throw appeared(display, errno) }
+            unlink(path)
+        }
+        try parent.synchronize()
+        return try file.status()
+    }
+
+    /// The mode that a new file has where `write` will be.
+    func mode(of write: CheckoutPlan.Write) throws -> mode_t {
+        let mode: mode_t = write.kind == .executable ? 0o777 : 0o666
+        let probe = mlops_open_nameless(try open(parentOf: write.path).descriptor, mode)
+        guard probe >= 0 else { return mode & ~0o022 }
+        return mode_t(try OpenFile(descriptor: probe, path: write.path).status().permissions)
+    }
+
+    /// Whether the folder of `path` is on the disk `device`.
+    func isOnDevice(_ device: UInt64, parentOf path: String) throws -> Bool {
+        try open(parentOf: path).status().device == device
     }
 
     /// For file systems without nameless files: a hidden name first.

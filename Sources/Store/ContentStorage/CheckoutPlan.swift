@@ -34,6 +34,8 @@ struct CheckoutPlan: Sendable {
     var extraFolders: [String] = []
     var losses: [Loss] = []
     var unchangedFileCount = 0
+    /// Whether the root is a folder of which nothing is there.
+    private(set) var isNewFolder = false
 
     private let store: ContentStore
     private let scan: WorkspaceScan?
@@ -49,6 +51,7 @@ struct CheckoutPlan: Sendable {
         let target = ContentStore.entry(root)
         guard let scan else {
             try create(target, path: "")
+            isNewFolder = !folders.isEmpty
             return
         }
         if scan.isFile {

@@ -12,6 +12,9 @@ struct CheckoutWriter: Sendable {
     let folder: CheckoutFolder
     let jobs: Int
     let progress: ProgressCounter
+    /// The absolute path of the folder that the plan's paths lie below, if what comes from a `ChunkSource` is to stay where it is
+    /// written.
+    var inPlaceBase: String?
     let written = WrittenFiles()
 
     /// A file of one chunk.
@@ -26,7 +29,13 @@ struct CheckoutWriter: Sendable {
         case assembled(CheckoutPlan.Write)
     }
 
-    func run(_ writes: [CheckoutPlan.Write]) async throws {
+    /// - Parameter source: has what the store lacks of large files.
+    func run(_ writes: [CheckoutPlan.Write], from source: (any ChunkSource)?) async throws {
+        let received = try await receive(writes, from: source)
+        try await run(received.isEmpty ? writes : writes.filter { !received.contains($0.path) })
+    }
+
+    private func run(_ writes: [CheckoutPlan.Write]) async throws {
         let filled = writes.filter { $0.digest != emptyContent }
         let locations = try store.index.locate(filled.map { ObjectKey(.chunk, $0.digest) })
         var singles: [Single] = []
@@ -43,10 +52,11 @@ struct CheckoutWriter: Sendable {
         let empty = writes.filter { $0.digest == emptyContent }
         if !empty.isEmpty { work.append(.empty(empty)) }
         let queue = WorkQueue(work)
-        _ = try await mapConcurrently(Array(0..<jobs), width: jobs) { _ in
+        _ = try await mapConcurrently(Array(0..<jobs), width: jobs) { number in
             let placer = FilePlacer(root: folder)
             let memory = ReadMemory()
-            while let item = queue.next() {
+            // Two that make files in the same folder wait for each other.
+            while let item = queue.next(isFromEnd: number % 2 == 1) {
                 try Task.checkCancellation()
                 switch item {
                 case .singles(let batch): try write(batch, placer, memory)
@@ -159,14 +169,20 @@ struct CheckoutWriter: Sendable {
     // MARK: Files of several chunks
 
     /// Writes the large files of which the store lacks much while their chunks arrive; their paths.
-    func receive(_ writes: [CheckoutPlan.Write], from source: (any ChunkSource)?) async throws -> Set<String> {
-        guard let source else { return [] }
+    private func receive(_ writes: [CheckoutPlan.Write], from source: (any ChunkSource)?) async throws -> Set<String> {
         var paths: Set<String> = []
-        for write in writes {
+        for write in source != nil || inPlaceBase != nil ? writes : [] {
             let chunks = try store.chunks(of: write)
-            let missing = try store.streamed(write, chunks)
+            if let inPlaceBase, !chunks.isEmpty,
+                try await receiveInPlace(write, below: inPlaceBase, chunks, from: source)
+            {
+                paths.insert(write.path)
+                continue
+            }
+            guard let source else { continue }
+            let missing = try store.streamed(write, chunks, inPlaceBase != nil)
             guard !missing.isEmpty, missing.allSatisfy({ source.holds($0.key) }) else { continue }
-            let incoming = IncomingChunks(missing, from: source, store: store)
+            let incoming = IncomingChunks(missing, of: chunks, from: source, store: store)
             try await withTaskCancellationHandler {
                 try await BlockingThreads.shared.run {
                     try assemble(write, chunks, FilePlacer(root: folder), incoming)
@@ -198,7 +214,11 @@ struct CheckoutWriter: Sendable {
         let assembly = FileAssembly(
             store: store, chunks: chunks, digest: write.digest, progress: progress, incoming: incoming)
         let status = try placer.place(write) { try assembly.fill($0) }
-        // Its bytes were counted as they came.
+        noteCounted(write, status)
+    }
+
+    /// Notes a file whose bytes were counted as they came.
+    func noteCounted(_ write: CheckoutPlan.Write, _ status: FileStatus) {
         var placed = PlacedFiles(count: 1)
         placed.note(write, status)
         written.note(placed)

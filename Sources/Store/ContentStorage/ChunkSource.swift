@@ -1,4 +1,4 @@
-internal import Basics
+package import Basics
 internal import Dispatch
 internal import Synchronization
 
@@ -7,11 +7,23 @@ internal import Synchronization
 package protocol ChunkSource: Sendable {
     /// Whether the source has the chunk.
     func holds(_ key: ObjectKey) -> Bool
-    /// The chunks of `runs`, which it holds, in this order. A run stands together in the file; no batch goes beyond one.
+    /// The chunks of `runs`, which it holds, in this order. No batch goes beyond a run.
     ///
     /// - Parameter proves: whether each chunk is compared with its key. Whoever keeps none and hashes the file as a whole can
     ///   do without.
-    func stream(_ runs: [[ObjectKey]], proves: Bool) -> any ChunkStream
+    func stream(_ runs: [ChunkRun], proves: Bool) -> any ChunkStream
+}
+
+/// Chunks that stand one after the other in a file.
+package struct ChunkRun: Sendable {
+    /// Where the first begins in the file.
+    package var offset: Int64
+    package var keys: [ObjectKey]
+
+    package init(offset: Int64, keys: [ObjectKey]) {
+        self.offset = offset
+        self.keys = keys
+    }
 }
 
 /// Chunks on their way.
@@ -28,17 +40,19 @@ package protocol ChunkStream: Sendable {
 package struct ChunkBatch: Sendable {
     package let entries: [PackEntry]
     /// As they are stored, one after the other.
-    package let stored: [UInt8]
+    package let stored: PooledBytes
     /// Their bytes, one after the other.
-    package let plain: [UInt8]
+    package let plain: PooledBytes
     /// Whether each chunk is known to be what its key says.
     private var isProven: Bool
 
     /// Chunks that came as they are stay unproven.
     ///
-    /// - Parameter stored: what `entries` tell of, one after the other.
+    /// - Parameters:
+    ///   - stored: what `entries` tell of, one after the other; begins where the first page of its place in the file does.
+    ///   - pool: gives memory for the bytes of compressed chunks.
     /// - Throws: kind `.damaged` if a compressed chunk is not what its key says.
-    package init(_ entries: [PackEntry], stored: [UInt8]) throws {
+    package init(_ entries: [PackEntry], stored: PooledBytes, pool: PagePool) throws {
         self.entries = entries
         self.stored = stored
         isProven = entries.contains { $0.codec != .raw }
@@ -46,27 +60,27 @@ package struct ChunkBatch: Sendable {
             plain = stored
             return
         }
-        var plain: [UInt8] = []
-        plain.reserveCapacity(entries.reduce(0) { $0 + $1.plainLength })
-        var start = 0
+        plain = pool.take(entries.reduce(0) { $0 + $1.plainLength }, phase: stored.phase)
+        var (start, place) = (0, 0)
         for entry in entries {
-            plain += try PackFrame(entry, stored: Array(stored[start..<start + entry.storedLength])).decoded()
+            let frame = PackFrame(entry, stored: Array(stored.bytes[start..<start + entry.storedLength]))
+            let bytes = try frame.decoded()
+            guard bytes.count == entry.plainLength else { throw PackFrame.damaged(entry.key, "has the wrong length") }
+            UnsafeMutableRawBufferPointer(rebasing: plain.memory[place...]).copyBytes(from: bytes)
             start += entry.storedLength
+            place += entry.plainLength
         }
-        self.plain = plain
     }
 
     /// - Throws: kind `.damaged` if a chunk is not what its key says.
     package mutating func prove() throws {
         guard !isProven else { return }
-        let digests = plain.withUnsafeBytes { bytes in
-            var start = 0
-            return Digest.ofEach(
-                entries.map { entry in
-                    defer { start += entry.storedLength }
-                    return UnsafeRawBufferPointer(rebasing: bytes[start..<start + entry.storedLength])
-                })
-        }
+        var start = 0
+        let digests = Digest.ofEach(
+            entries.map { entry in
+                defer { start += entry.storedLength }
+                return UnsafeRawBufferPointer(rebasing: plain.bytes[start..<start + entry.storedLength])
+            })
         if let (entry, _) = zip(entries, digests).first(where: { $0.key.id != $1 }) {
             throw PackFrame.damaged(entry.key, "has other bytes than its digest says")
         }
@@ -117,14 +131,12 @@ final class ChunkKeeper {
         try installer.check()
         let writer = try self.writer ?? PackWriter(folder: store.packsFolder())
         self.writer = writer
-        try batch.stored.withUnsafeBytes { raw in
-            var start = 0
-            for entry in batch.entries {
-                try writer.append(
-                    key: entry.key, codec: entry.codec, plainLength: entry.plainLength,
-                    stored: UnsafeRawBufferPointer(rebasing: raw[start..<start + entry.storedLength]))
-                start += entry.storedLength
-            }
+        var start = 0
+        for entry in batch.entries {
+            try writer.append(
+                key: entry.key, codec: entry.codec, plainLength: entry.plainLength,
+                stored: UnsafeRawBufferPointer(rebasing: batch.stored.bytes[start..<start + entry.storedLength]))
+            start += entry.storedLength
         }
         if writer.isFull { install() }
     }
@@ -152,10 +164,10 @@ extension ContentStore {
     /// The chunks that a checkout of `root` to `path` would take from a `ChunkSource`: those of large files that it would
     /// write and that the store lacks. None while listings are missing.
     package func chunksToStream(
-        of root: ContentRoot, to path: String, _ selection: PathSelection = .all
+        of root: ContentRoot, to path: String, _ selection: PathSelection = .all, isInPlace: Bool = false
     ) async throws -> Set<ObjectKey> {
         let missing = try missingContent(below: [root], selection)
-        guard missing.reduce(0, { $0 + $1.byteCount }) >= ContentStore.streamingMinimum,
+        guard missing.reduce(0, { $0 + $1.byteCount }) >= (isInPlace ? 1 : ContentStore.streamingMinimum),
             !missing.contains(where: \.isListing)
         else { return [] }
         let scan =
@@ -163,7 +175,7 @@ extension ContentStore {
         if let scan, scan.content.digest == root.digest { return [] }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: selection)
         var keys: Set<ObjectKey> = []
-        for write in plan.writes { keys.formUnion(try streamed(write, chunks(of: write)).map(\.key)) }
+        for write in plan.writes { keys.formUnion(try streamed(write, chunks(of: write), isInPlace).map(\.key)) }
         return keys
     }
 
@@ -176,12 +188,13 @@ extension ContentStore {
     /// Those of `chunks` that are not here, with their places among them; none where the file is better put together from
     /// what was fetched before.
     func streamed(
-        _ write: CheckoutPlan.Write, _ chunks: [FileManifest.Entry]
+        _ write: CheckoutPlan.Write, _ chunks: [FileManifest.Entry], _ isInPlace: Bool = false
     ) throws -> [(position: Int, key: ObjectKey)] {
         let keys = chunks.map { ObjectKey(.chunk, $0.chunk) }
         let missing = zip(keys.indices, try index.contains(keys)).filter { !$0.1 }.map { ($0.0, keys[$0.0]) }
         // A chunk that stands in the file twice is to come once.
-        guard missing.reduce(0, { $0 + chunks[$1.0].byteCount }) >= ContentStore.streamingMinimum,
+        let least = isInPlace ? 1 : ContentStore.streamingMinimum
+        guard missing.reduce(0, { $0 + chunks[$1.0].byteCount }) >= least,
             Set(missing.map(\.1)).count == missing.count
         else { return [] }
         return missing

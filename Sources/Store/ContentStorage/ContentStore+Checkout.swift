@@ -32,7 +32,7 @@ extension ContentStore {
         let lacking = try missingContent(below: [root], options.selection).compactMap(\.candidates.first)
         if let key = lacking.first(where: { options.source?.holds($0) != true }) { throw ContentStore.missing(key) }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: options.selection)
-        if !options.force { try refuseLosses(plan.losses, at: path) }
+        if !options.force { try refuseLosses(plan.losses, at: path, options) }
         removeAbandoned(at: absolute, scan)
         try await carry(out: plan, root: root, path: path, options: options)
         report.writtenFileCount = plan.writes.count + plan.modes.count
@@ -58,10 +58,15 @@ extension ContentStore {
         }
     }
 
-    private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String) throws {
+    private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String, _ options: CheckoutOptions) throws {
         // What was added in place lies nowhere but in the file that would go.
         let isHere = try holds(losses.map { ($0.digest, $0.byteCount) }, inPacksAlone: true)
-        let lost = zip(losses, isHere).filter { !$0.1 || $0.0.isSpecial }.map(\.0.path)
+        // What came in place from where the new content comes from is there still.
+        let source = options.isInPlace ? options.source : nil
+        let lost = zip(losses, isHere).filter { loss, isHere in
+            let isThere = [.chunk, .manifest].contains { source?.holds(ObjectKey($0, loss.digest)) == true }
+            return !isHere && !isThere || loss.isSpecial
+        }.map(\.0.path)
         guard let first = lost.first.map({ $0.isEmpty ? path : FileSystem.join(path, $0) }) else { return }
         let others = lost.count > 1 ? " and \(Format.count(lost.count - 1, "more file"))" : ""
         let verb = lost.count > 1 ? "hold" : "holds"
@@ -77,8 +82,16 @@ extension ContentStore {
         let absolute = FileSystem.absolute(path)
         let parent = FileSystem.parent(of: absolute)
         let base = try makeFolder(parent)
-        // Paths of the plan lie below the root; from its parent they begin with its name.
         let name = FileSystem.name(of: absolute)
+        // What stays where it is written is not to be lost with a folder that nobody saw.
+        if plan.isNewFolder, !options.isInPlace,
+            let hidden = try HiddenFolder(
+                in: base, for: name, displayPath: path,
+                namesGitIgnore: plan.writes.contains { $0.path.utf8.elementsEqual(".gitignore".utf8) })
+        {
+            return try await carry(out: plan, into: hidden, path: path, options: options)
+        }
+        // Paths of the plan lie below the root; from its parent they begin with its name.
         let folder = CheckoutFolder(root: base, displayPath: FileSystem.parent(of: path))
         func full(_ path: String) -> String { path.isEmpty ? name : name + "/" + path }
         for path in plan.blocking { try folder.remove(full(path)) }
@@ -90,12 +103,10 @@ extension ContentStore {
             write.path = full(write.path)
             return write
         }
-        let progress = ProgressCounter(
-            options.progress, totalBytes: writes.reduce(0) { $0 + $1.byteCount }, totalFiles: writes.count)
-        let writer = CheckoutWriter(store: self, folder: folder, jobs: max(1, options.jobs), progress: progress)
+        var writer = writer(of: writes, in: folder, options)
+        if options.isInPlace { writer.inPlaceBase = parent }
         do {
-            let received = try await writer.receive(writes, from: options.source)
-            try await writer.run(writes.filter { !received.contains($0.path) })
+            try await writer.run(writes, from: options.source)
         } catch {
             // The files that are there are right: let the next try know them.
             try? await remember(writer.written, at: path, options)
@@ -104,6 +115,32 @@ extension ContentStore {
         for path in plan.extra { try folder.remove(full(path)) }
         for path in plan.extraFolders { try folder.removeFolder(full(path)) }
         try await remember(writer.written, at: path, options)
+    }
+
+    /// Does the same where nothing is: in a folder that appears when it is whole, or with what came before an error.
+    private func carry(
+        out plan: CheckoutPlan, into hidden: HiddenFolder, path: String, options: CheckoutOptions
+    ) async throws {
+        let folder = CheckoutFolder(root: hidden.folder, displayPath: path, isHidden: true)
+        let writer = writer(of: plan.writes, in: folder, options)
+        do {
+            for path in plan.folders where !path.isEmpty { try folder.makeFolder(path) }
+            try await writer.run(plan.writes, from: options.source)
+        } catch {
+            try? hidden.appear()
+            try? await remember(writer.written, at: path, options)
+            throw error
+        }
+        try hidden.appear()
+        try await remember(writer.written, at: path, options)
+    }
+
+    private func writer(
+        of writes: [CheckoutPlan.Write], in folder: CheckoutFolder, _ options: CheckoutOptions
+    ) -> CheckoutWriter {
+        let progress = ProgressCounter(
+            options.progress, totalBytes: writes.reduce(0) { $0 + $1.byteCount }, totalFiles: writes.count)
+        return CheckoutWriter(store: self, folder: folder, jobs: max(1, options.jobs), progress: progress)
     }
 
     /// Puts what was just written into the stat cache.

@@ -20,15 +20,28 @@ extension ContentStore {
     package func receive(
         _ root: ContentRoot, at path: String, from source: any ChunkSource, progress: ProgressHandler?
     ) async throws {
+        try await receive(root, at: path, from: source, isKeptAtLast: true) {
+            ProgressCounter(progress, totalBytes: root.byteCount, totalFiles: 1)
+        }
+    }
+
+    /// - Parameters:
+    ///   - isKeptAtLast: whether chunks that come a second time go into the store, too.
+    ///   - counter: counts what comes, anew for the second time.
+    func receive(
+        _ root: ContentRoot, at path: String, from source: (any ChunkSource)?, isKeptAtLast: Bool,
+        counter: () -> ProgressCounter
+    ) async throws {
         let chunks = try chunks(ofFile: root.digest, byteCount: root.byteCount)
         // Hashing the file proves all of it. Only if that fails is each chunk looked at, and the rest comes once more.
         for isLast in [false, true] {
             let file = try openPartial(path)
             let beginning = try provenBeginning(of: file, chunks)
             try file.cut(to: beginning.byteCount)
-            let counter = ProgressCounter(progress, totalBytes: root.byteCount, totalFiles: 1)
+            let counter = counter()
             counter.add(bytes: beginning.byteCount, files: 0)
-            let incoming = try incoming(chunks, after: beginning, from: source, isKept: isLast)
+            let incoming = try incoming(
+                chunks, after: beginning, from: source, isKept: isLast && isKeptAtLast, proves: isLast)
             let assembly = FileAssembly(
                 store: self, chunks: chunks, digest: root.digest, progress: counter, incoming: incoming,
                 beginning: beginning)
@@ -53,13 +66,15 @@ extension ContentStore {
     }
 
     private func incoming(
-        _ chunks: [FileManifest.Entry], after beginning: ProvenBeginning, from source: any ChunkSource, isKept: Bool
+        _ chunks: [FileManifest.Entry], after beginning: ProvenBeginning, from source: (any ChunkSource)?, isKept: Bool,
+        proves: Bool
     ) throws -> IncomingChunks? {
         let keys = chunks.map { ObjectKey(.chunk, $0.chunk) }
         let isHere = try index.contains(keys)
         let missing = keys.indices.dropFirst(beginning.chunkCount).filter { !isHere[$0] }.map { ($0, keys[$0]) }
-        if let lacking = missing.first(where: { !source.holds($0.1) }) { throw ContentStore.missing(lacking.1) }
-        return missing.isEmpty ? nil : IncomingChunks(missing, from: source, store: self, isKept: isKept)
+        if let lacking = missing.first(where: { source?.holds($0.1) != true }) { throw ContentStore.missing(lacking.1) }
+        guard let source, !missing.isEmpty else { return nil }
+        return IncomingChunks(missing, of: chunks, from: source, store: self, isKept: isKept, proves: proves)
     }
 
     /// How much of a file is there.

@@ -30,12 +30,12 @@ struct FileAssembly: Sendable {
     /// What comes next in the file.
     private enum Piece: Sendable {
         case loaded(Stretch)
-        case received([UInt8])
+        case received(PooledBytes)
 
-        func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        var bytes: UnsafeRawBufferPointer {
             switch self {
-            case .loaded(let stretch): try body(stretch.bytes)
-            case .received(let bytes): try bytes.withUnsafeBytes { try body($0) }
+            case .loaded(let stretch): stretch.bytes
+            case .received(let pooled): pooled.bytes
             }
         }
     }
@@ -55,32 +55,31 @@ struct FileAssembly: Sendable {
         var position = beginning.chunkCount
         while position < chunks.count {
             free.wait()
-            let bytes: Piece
+            let piece: Piece
             do {
                 if let incoming, incoming.isNext(position) {
                     let batch = try incoming.next(among: chunks[position...])
                     position += batch.entries.count
-                    bytes = .received(batch.plain)
-                    queue.async {
-                        hasher.withLock { $0.update(batch.plain) }
-                        free.signal()
-                    }
+                    piece = .received(batch.plain)
                 } else {
                     let stretch = stretches[next]
                     position = try load(from: position, into: stretch)
-                    bytes = .loaded(stretch)
+                    piece = .loaded(stretch)
                     next = 1 - next
-                    queue.async {
-                        hasher.withLock { $0.update(stretch.bytes) }
-                        free.signal()
-                    }
                 }
             } catch {
                 free.signal()
                 throw error
             }
-            try bytes.withBytes { try writer.append($0) }
-            progress.add(bytes: bytes.withBytes { Int64($0.count) }, files: 0)
+            queue.async {
+                hasher.withLock { $0.update(piece.bytes) }
+                free.signal()
+            }
+            switch piece {
+            case .loaded(let stretch): try writer.append(stretch.bytes)
+            case .received(let pooled): try writer.append(lending: pooled)
+            }
+            progress.add(bytes: Int64(piece.bytes.count), files: 0)
         }
         try incoming?.keeper?.finish()
         queue.sync {}
@@ -171,19 +170,22 @@ final class IncomingChunks: @unchecked Sendable {
     private var turn = 0
 
     init(
-        _ missing: [(position: Int, key: ObjectKey)], from source: any ChunkSource, store: ContentStore,
-        isKept: Bool = true
+        _ missing: [(position: Int, key: ObjectKey)], of chunks: [FileManifest.Entry], from source: any ChunkSource,
+        store: ContentStore, isKept: Bool = true, proves: Bool = true
     ) {
         positions = missing.map(\.position)
-        var runs: [[ObjectKey]] = []
+        var runs: [ChunkRun] = []
+        var (offset, passed) = (Int64(0), 0)
         for (index, (position, key)) in missing.enumerated() {
+            offset += chunks[passed..<position].reduce(0) { $0 + $1.byteCount }
+            passed = position
             if index > 0, missing[index - 1].position == position - 1 {
-                runs[runs.count - 1].append(key)
+                runs[runs.count - 1].keys.append(key)
             } else {
-                runs.append([key])
+                runs.append(ChunkRun(offset: offset, keys: [key]))
             }
         }
-        stream = source.stream(runs, proves: isKept)
+        stream = source.stream(runs, proves: proves)
         keeper = isKept ? ChunkKeeper(store) : nil
     }
 

@@ -24,13 +24,21 @@ final class ProgressCounter: Sendable {
 /// Items that several tasks take one after the other.
 final class WorkQueue<Item: Sendable>: Sendable {
     private let items: [Item]
-    private let position = Atomic<Int>(0)
+    private let left: Mutex<Range<Int>>
 
-    init(_ items: [Item]) { self.items = items }
+    init(_ items: [Item]) {
+        self.items = items
+        left = Mutex(items.indices)
+    }
 
     /// The next item; nil when all are taken.
-    func next() -> Item? {
-        let index = position.wrappingAdd(1, ordering: .relaxed).oldValue
-        return index < items.count ? items[index] : nil
+    ///
+    /// - Parameter isFromEnd: takes the last one. Whoever works from the other end stays out of the way of those at the start.
+    func next(isFromEnd: Bool = false) -> Item? {
+        left.withLock { left in
+            guard !left.isEmpty else { return nil }
+            defer { left = isFromEnd ? left.lowerBound..<left.upperBound - 1 : left.lowerBound + 1..<left.upperBound }
+            return items[isFromEnd ? left.upperBound - 1 : left.lowerBound]
+        }
     }
 }

@@ -89,6 +89,8 @@ package struct CheckoutOptions: Sendable {
     package var selection: PathSelection
     /// Has what the store lacks of large files.
     package var source: (any ChunkSource)?
+    /// Files that come from `source` stay where they are written: the store notes their chunks and keeps no copy.
+    package var isInPlace = false
     package var youngFiles = YoungFiles.wait
 
     package init(

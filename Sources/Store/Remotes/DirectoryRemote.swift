@@ -34,6 +34,15 @@ package struct DirectoryRemote: Remote {
         }
     }
 
+    package func read(_ key: String, from offset: Int64, into target: PooledBytes) async throws {
+        guard try open(key).read(into: target.memory, at: offset) == target.count else {
+            throw MLOpsError(
+                .damaged,
+                "`\(key)` in the remote `\(location)` is shorter than \(offset + Int64(target.count)) bytes")
+        }
+        try await settle(target.count)
+    }
+
     package func download(_ key: String, to path: String, progress: ByteProgress?) async throws {
         let source = try open(key)
         let target = try OpenFile(overwriting: path)

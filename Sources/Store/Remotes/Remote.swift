@@ -17,6 +17,11 @@ package protocol Remote: Sendable {
     /// - Throws: kind `.notFound` if there is no such object, `.damaged` if it ends before `range` does.
     func get(_ key: String, range: Range<Int64>?) async throws -> [UInt8]
 
+    /// Fills `target` with the bytes of an object from `offset` on.
+    ///
+    /// - Throws: as `get`.
+    func read(_ key: String, from offset: Int64, into target: PooledBytes) async throws
+
     /// Writes an object to the file `path`, which is created or emptied; nothing is flushed or renamed.
     func download(_ key: String, to path: String, progress: ByteProgress?) async throws
 
@@ -45,6 +50,14 @@ package protocol Remote: Sendable {
 
 extension Remote {
     package func get(_ key: String) async throws -> [UInt8] { try await get(key, range: nil) }
+
+    package func read(_ key: String, from offset: Int64, into target: PooledBytes) async throws {
+        let bytes = try await get(key, range: offset..<offset + Int64(target.count))
+        guard bytes.count == target.count else {
+            throw MLOpsError(.damaged, "`\(key)` in the remote `\(location)` has another length than was asked for")
+        }
+        target.memory.copyBytes(from: bytes)
+    }
 
     package func download(_ key: String, to path: String) async throws {
         try await download(key, to: path, progress: nil)

@@ -111,6 +111,60 @@ import Testing
         #expect(try FileSystem.list(outside.path) == ["secret"])
     }
 
+    @Test func aNewFolderAppearsWholeAndLeavesNothingBeside() async throws {
+        let project = try StoreFolder()
+        for name in ["a", "sub/b", "sub/deeper/c"] { try project.folder.write("data/\(name)", name) }
+        try FileSystem.createDirectories(project.path("data/empty"))
+        for git in [nil, "*.log\n"] {
+            if let git { try project.folder.write("data/.gitignore", git) }
+            let root = try await project.store.add(path: project.path("data")).root
+            let before = try project.contents("data")
+            try FileSystem.removeTree(project.path("data"))
+            try await project.store.checkout(root, to: project.path("data"))
+            #expect(try project.contents("data") == before)
+            #expect(try FileSystem.list(project.folder.path).sorted() == [".mlops", "data"])
+            #expect(try await project.store.compare(root, with: project.path("data")).isEmpty)
+        }
+    }
+
+    @Test func aFolderThatADeadCheckoutLeftIsSwept() async throws {
+        let project = try StoreFolder()
+        try project.folder.write("data/a", "one")
+        let root = try await project.store.add(path: project.path("data")).root
+        try FileSystem.removeTree(project.path("data"))
+        let outside = try TemporaryFolder()
+        try outside.write("kept", "do not touch")
+        let left = TemporaryFile.name()
+        try project.folder.write("\(left)/sub/half", "half")
+        symlink(outside.path, project.path("\(left)/link"))
+        let held = TemporaryFile.name()
+        try project.folder.write("\(held)/half", "half")
+        let holder = open(project.path(held), O_RDONLY | O_DIRECTORY)
+        defer { close(holder) }
+        #expect(TemporaryFile.hold(holder))
+        try await project.store.checkout(root, to: project.path("data"))
+        #expect(Set(try FileSystem.list(project.folder.path)) == [".mlops", "data", held])
+        #expect(try FileSystem.list(outside.path) == ["kept"])
+    }
+
+    @Test func aDamagedFileLeavesTheOthersOfANewFolder() async throws {
+        let project = try StoreFolder()
+        for number in 0..<40 {
+            try project.folder.write("data/\(number)", StoreFolder.noise(2000, seed: UInt64(number)))
+        }
+        let root = try await project.store.add(path: project.path("data")).root
+        let wanted = try project.contents("data")
+        try FileSystem.removeTree(project.path("data"))
+        let pack = try #require(try project.packs().max { try FileSystem.read($0).count < FileSystem.read($1).count })
+        try StoreFolder.flip(pack, at: 2000 * 20)
+        let store = try project.reopened()
+        #expect(await error { try await store.checkout(root, to: project.path("data")) }?.kind == .damaged)
+        let found = try project.contents("data")
+        #expect(!found.isEmpty && found.count < 40)
+        #expect(found.allSatisfy { wanted[$0.key] == $0.value })
+        #expect(try FileSystem.list(project.folder.path).sorted() == [".mlops", "data"])
+    }
+
     @Test func reservedNamesAreRefused() async throws {
         let project = try StoreFolder()
         for name in [".git/config", ".mlops/x", "a\nb", ".GIT/config"] {

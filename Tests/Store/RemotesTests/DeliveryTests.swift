@@ -2,6 +2,7 @@ import Basics
 import ContentStorage
 import Foundation
 import Remotes
+import Synchronization
 import TestSupport
 import Testing
 
@@ -24,13 +25,28 @@ import Testing
         func add(_ name: String) async throws -> ContentRoot { try await store.add(path: folder(name)).root }
 
         /// Pulls and checks out; what was fetched.
-        func receive(_ root: ContentRoot, _ name: String, from remote: any Remote) async throws -> TransferReport {
-            let arrival = try await Transfer(store: store, remote: remote, jobs: 3).pull([
-                Delivery(root, to: folder(name))
-            ])
-            try await store.checkout(
-                root, to: folder(name), options: CheckoutOptions(jobs: 2, source: arrival.source))
+        func receive(
+            _ root: ContentRoot, _ name: String, from remote: any Remote, isInPlace: Bool = false
+        ) async throws -> TransferReport {
+            let arrival = try await Transfer(store: store, remote: remote, jobs: 3).pull(
+                [
+                    Delivery(root, to: folder(name))
+                ], isInPlace: isInPlace)
+            var options = CheckoutOptions(jobs: 2, source: arrival.source)
+            options.isInPlace = isInPlace
+            try await store.checkout(root, to: folder(name), options: options)
             return arrival.total
+        }
+
+        /// The bytes below `.mlops/store`.
+        func storeByteCount() throws -> Int64 {
+            func count(_ path: String) throws -> Int64 {
+                try FileSystem.list(path).reduce(0) { total, name in
+                    let path = FileSystem.join(path, name)
+                    return try total + (FileSystem.isDirectory(path) ? count(path) : FileStatus.of(path)?.size ?? 0)
+                }
+            }
+            return try count(folder(".mlops/store"))
         }
     }
 
@@ -93,6 +109,90 @@ import Testing
         #expect(report.byteCount < 42 << 20)
         #expect(try FileSystem.read(there.folder("big.bin")) == content)
         #expect(try await there.store.verify(roots: [("1", first), ("2", second)]).isClean)
+    }
+
+    @Test(arguments: RemoteMaker.all)
+    func whatArrivesInPlaceIsKeptOnceAndCanBeSent(_ maker: RemoteMaker) async throws {
+        let (remote, owner) = try maker.make()
+        defer { withExtendedLifetime(owner) {} }
+        let (here, there, further) = (try Machine(), try Machine(), try Machine())
+        let content = noise(40 << 20, seed: 3)
+        try here.write("data/big.bin", content)
+        try here.write("data/small.txt", Array("small".utf8))
+        let root = try await here.add("data")
+        try await push(root, of: here, to: remote)
+        _ = try await there.receive(root, "data", from: remote, isInPlace: true)
+        #expect(try FileSystem.read(there.folder("data/big.bin")) == content)
+        #expect(
+            try FileStatus.of(there.folder("data/big.bin"))?.permissions
+                == FileStatus.of(there.folder("data/small.txt"))?.permissions)
+        #expect(try there.storeByteCount() < 1 << 20)
+        #expect(try there.store.contains(root))
+        #expect(try await there.store.verify(roots: [("x", root)]).isClean)
+        // Nothing is fetched again, and all of it can be sent on.
+        #expect(try await there.receive(root, "data", from: remote, isInPlace: true).isNothingNew)
+        let (other, otherOwner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(otherOwner) {} }
+        try await push(root, of: there, to: other)
+        _ = try await further.receive(root, "data", from: other)
+        #expect(try FileSystem.read(further.folder("data/big.bin")) == content)
+    }
+
+    @Test func aNewVersionReplacesWhatArrivedInPlace() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        var content = noise(80 << 20, seed: 9)
+        try here.write("big.bin", content)
+        let first = try await here.add("big.bin")
+        try await push(first, of: here, to: remote)
+        _ = try await there.receive(first, "big.bin", from: remote, isInPlace: true)
+        for (length, seed) in [(40 << 20, UInt64(11)), (1 << 20, 12)] {
+            content.replaceSubrange(8 << 20..<(8 << 20) + length, with: noise(length, seed: seed))
+            try here.write("big.bin", content)
+            let next = try await here.add("big.bin")
+            try await push(next, of: here, to: remote)
+            // What both have is taken from the file that goes away.
+            let report = try await there.receive(next, "big.bin", from: remote, isInPlace: true)
+            #expect(report.byteCount < length + (2 << 20))
+            #expect(try FileSystem.read(there.folder("big.bin")) == content)
+            #expect(try there.storeByteCount() < 1 << 20)
+            #expect(try await there.store.verify(roots: [("x", next)]).isClean)
+        }
+        // A change that is nowhere else stays.
+        try there.write("big.bin", Array("mine".utf8))
+        await #expect(throws: MLOpsError.self) {
+            try await there.receive(first, "big.bin", from: remote, isInPlace: true)
+        }
+        #expect(try FileSystem.read(there.folder("big.bin")) == Array("mine".utf8))
+    }
+
+    @Test func anInterruptedArrivalInPlaceGoesOn() async throws {
+        let (here, there) = (try Machine(), try Machine())
+        let (remote, owner) = try RemoteMaker.directory.make()
+        defer { withExtendedLifetime(owner) {} }
+        let content = noise(80 << 20, seed: 5)
+        try here.write("big.bin", content)
+        let root = try await here.add("big.bin")
+        try await push(root, of: here, to: remote)
+        let count = Mutex(0)
+        let breaking = FaultyRemote(remote) { key, bytes in
+            guard key.hasPrefix("packs/"), bytes.count > 1 << 20 else { return bytes }
+            // Shorter than was asked for.
+            return count.withLock { count in
+                count += 1
+                return count > 3 ? [] : bytes
+            }
+        }
+        await #expect(throws: MLOpsError.self) {
+            try await there.receive(root, "big.bin", from: breaking, isInPlace: true)
+        }
+        #expect(!FileSystem.exists(there.folder("big.bin")))
+        let report = try await there.receive(root, "big.bin", from: remote, isInPlace: true)
+        #expect(report.byteCount < 70 << 20)
+        #expect(try FileSystem.read(there.folder("big.bin")) == content)
+        #expect(try await there.store.verify(roots: [("x", root)]).isClean)
+        #expect(try FileSystem.list(there.folder(".mlops/store/incoming")).isEmpty)
     }
 
     @Test func aFileThatRepeatsItselfArrivesToo() async throws {

@@ -39,6 +39,10 @@ int mlops_open_nameless(int directory, mode_t mode);
 /// Gives the open file, which may be without a name, the name `name` in the open folder `directory`: 0, or -1 with errno.
 int mlops_name_open_file(int file, int directory, const char *name);
 
+/// Removes the folder `name` of the open folder `directory` with all below it, following no link: 0, or -1 with errno. What could
+/// be removed before that is gone.
+int mlops_remove_tree(int directory, const char *name);
+
 /// `open(2)` with a mode.
 int mlops_open(const char *path, int flags, mode_t mode);
 

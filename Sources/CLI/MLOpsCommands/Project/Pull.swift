@@ -13,12 +13,14 @@ struct Pull: Verb {
             With --path only a part of an artifact is fetched, and the rest of the workspace is left alone. Later calls of
             `pull` and `checkout` keep to the parts that were asked for, and `mlops status` shows them, until --whole asks for
             everything. With --run-cache the results of pipeline stages that were pushed come too: a pipeline whose stages ran
-            elsewhere with the same inputs then runs nothing.
+            elsewhere with the same inputs then runs nothing. With --in-place files of 32 MiB and more stay where they are
+            written, and the store keeps no second copy of them, as after `mlops add --in-place`.
 
             Examples:
               git pull && mlops pull
               mlops pull datasets/census --limit-rate 10M
               mlops pull datasets/images --path train/cats --path labels.csv
+              mlops pull datasets/video --in-place
             """)
 
     @Argument(help: "Artifacts; all by default.")
@@ -26,6 +28,9 @@ struct Pull: Verb {
 
     @Flag(name: .shortAndLong, help: "Overwrite files whose content is nowhere in the store.")
     var force = false
+
+    @Flag(help: "Keep no second copy of large files in the store.")
+    var inPlace = false
 
     @Flag(help: "Fetch the results of pipeline stages too.")
     var runCache = false
@@ -41,7 +46,8 @@ struct Pull: Verb {
         let extent = try parts.extent()
         let (transfer, checkouts) = try await console.withByteProgress("pulling") { progress in
             try await workspace.pull(
-                names, extent, remoteName: remote.remote, force: force, options: transfers.options(console, progress))
+                names, extent, remoteName: remote.remote, force: force, isInPlace: inPlace,
+                options: transfers.options(console, progress))
         }
         var results: Workspace.RunCacheReport?
         if runCache {

@@ -37,18 +37,27 @@ package struct S3Remote: Remote {
     package func get(_ key: String, range: Range<Int64>?) async throws -> [UInt8] {
         try RemoteKey.check(key)
         guard let range else { return try await getWhole(key) }
-        if range.isEmpty { return [] }
+        let count = range.upperBound - range.lowerBound
+        return try await getRange(key, range, into: .memory(limit: count)).body
+    }
+
+    package func read(_ key: String, from offset: Int64, into target: PooledBytes) async throws {
+        try RemoteKey.check(key)
+        _ = try await getRange(key, offset..<offset + Int64(target.count), into: .pooled(target))
+    }
+
+    private func getRange(_ key: String, _ range: Range<Int64>, into sink: HTTPSink) async throws -> HTTPResponse {
+        if range.isEmpty { return HTTPResponse(status: 206) }
         var request = S3Request("GET", key, action: "read")
         request.headers = [("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")]
         request.accepted = [416]
-        let count = range.upperBound - range.lowerBound
-        let response = try await client.perform(request, into: .memory(limit: count))
-        guard response.status != 416, response.byteCount == count else {
+        let response = try await client.perform(request, into: sink)
+        guard response.status != 416, response.byteCount == range.upperBound - range.lowerBound else {
             throw MLOpsError(
                 .damaged, "`\(key)` in the remote `\(location)` is shorter than \(range.upperBound) bytes",
                 hint: "remove it there, then run `mlops push` where the data is whole")
         }
-        return response.body
+        return response
     }
 
     private func getWhole(_ key: String) async throws -> [UInt8] {

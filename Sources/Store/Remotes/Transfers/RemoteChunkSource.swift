@@ -39,6 +39,7 @@ package final class RemoteChunkSource: ChunkSource {
     private let transfer: Transfer
     private let index: RemoteIndex
     private let moved = Mutex(TransferReport())
+    private let pool = PagePool(byteCount: Int(longestSegment) + PagePool.pageSize)
 
     init(_ transfer: Transfer, index: RemoteIndex) {
         self.transfer = transfer
@@ -50,8 +51,8 @@ package final class RemoteChunkSource: ChunkSource {
 
     package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
 
-    package func stream(_ runs: [[ObjectKey]], proves: Bool) -> any ChunkStream {
-        RemoteChunkStream(runs.flatMap(segments), width: transfer.jobs) { [self] in
+    package func stream(_ runs: [ChunkRun], proves: Bool) -> any ChunkStream {
+        RemoteChunkStream(runs.flatMap(segments), width: min(transfer.jobs, RemoteChunkSource.mostSegments)) { [self] in
             try await fetch($0, proves: proves)
         }
     }
@@ -60,6 +61,8 @@ package final class RemoteChunkSource: ChunkSource {
     fileprivate struct Segment: Sendable {
         var pack: PackIndexFile.Pack
         var entries: [PackEntry]
+        /// Where the first begins in the file.
+        var offset: Int64
 
         var range: Range<Int64> {
             let end = entries.last.map { $0.offset + Int64($0.storedLength) } ?? 0
@@ -67,23 +70,28 @@ package final class RemoteChunkSource: ChunkSource {
         }
     }
 
-    /// Longer ones are cut, so that all connections work and memory stays bounded.
-    private static let longestSegment: Int64 = 4 << 20
+    /// Longer ones are cut, so that all connections work and memory stays bounded. Servers read what is asked for in pieces of
+    /// their own, 8 MiB as a rule, those at both ends in vain.
+    private static let longestSegment: Int64 = 16 << 20
+    private static let mostSegments = 6
 
-    private func segments(of run: [ObjectKey]) -> [Segment] {
+    private func segments(of run: ChunkRun) -> [Segment] {
         var segments: [Segment] = []
-        for key in run {
+        var offset = run.offset
+        for key in run.keys {
             let places = index.places(of: key).map { (pack: $0.pack, entry: index.entry(at: $0)) }
             if let last = segments.last,
                 let next = places.first(where: {
                     index.packs[$0.pack].digest == last.pack.digest && $0.entry.offset == last.range.upperBound
                 }),
-                next.entry.offset + Int64(next.entry.storedLength) - last.range.lowerBound
+                offset + Int64(max(next.entry.plainLength, next.entry.storedLength)) - last.offset
                     <= RemoteChunkSource.longestSegment
             {
                 segments[segments.count - 1].entries.append(next.entry)
+                offset += Int64(next.entry.plainLength)
             } else if let place = places.first {
-                segments.append(Segment(pack: index.packs[place.pack], entries: [place.entry]))
+                segments.append(Segment(pack: index.packs[place.pack], entries: [place.entry], offset: offset))
+                offset += Int64(place.entry.plainLength)
             }
         }
         return segments
@@ -93,8 +101,14 @@ package final class RemoteChunkSource: ChunkSource {
     private func fetch(_ segment: Segment, proves: Bool) async throws -> ChunkBatch {
         let batch = try await transfer.namingPack(packKey(segment.pack.digest)) {
             try Failpoint.reach("pull.range")
-            let bytes = try await transfer.remote.get(packKey(segment.pack.digest), range: segment.range)
-            var batch = try ChunkBatch(segment.entries, stored: bytes)
+            let range = segment.range
+            guard range.upperBound - range.lowerBound <= 2 * RemoteChunkSource.longestSegment else {
+                throw MLOpsError(.damaged, "its index names chunks that are too long")
+            }
+            let stored = pool.take(
+                Int(range.upperBound - range.lowerBound), phase: Int(segment.offset % Int64(PagePool.pageSize)))
+            try await transfer.remote.read(packKey(segment.pack.digest), from: range.lowerBound, into: stored)
+            var batch = try ChunkBatch(segment.entries, stored: stored, pool: pool)
             if proves { try batch.prove() }
             return batch
         }

@@ -17,7 +17,9 @@ extension Transfer {
 
     /// `pull` of contents that are to be checked out afterwards. Large files that the checkout would write are left to it:
     /// from the source it gets their chunks, which go into the store and into the file as they arrive.
-    package func pull(_ deliveries: [Delivery]) async throws -> Arrival {
+    ///
+    /// - Parameter isInPlace: whether they are to go into the file alone.
+    package func pull(_ deliveries: [Delivery], isInPlace: Bool = false) async throws -> Arrival {
         var arrival = Arrival()
         var index: RemoteIndex?
         // Those of which all is wanted go together: their listings and packs are asked for at once.
@@ -41,12 +43,16 @@ extension Transfer {
             let hasParts = missing.contains { $0?.contains(where: \.isPart) ?? true }
             for delivery in hasParts ? large : [] {
                 streamed.formUnion(
-                    try await store.chunksToStream(of: delivery.root, to: delivery.path, delivery.selection))
+                    try await store.chunksToStream(
+                        of: delivery.root, to: delivery.path, delivery.selection, isInPlace: isInPlace))
             }
         }
         let left = streamed
         try await pullAll { !left.isDisjoint(with: $0.candidates) }
-        if !streamed.isEmpty { arrival.source = RemoteChunkSource(self, index: try await indexForPull(&index)) }
+        // In place it also tells what may go because it is on the remote.
+        if !streamed.isEmpty || isInPlace && !large.isEmpty {
+            arrival.source = RemoteChunkSource(self, index: try await indexForPull(&index))
+        }
         return arrival
     }
 
