@@ -12,6 +12,7 @@ import Tensors
 ///     engine-bench train WORKLOAD STEPS THREADS
 ///     engine-bench write NETWORK STEM             STEM.safetensors and STEM.onnx with weights of no meaning
 ///     engine-bench infer STEM BATCH COUNT THREADS
+///     engine-bench steps STEM BATCH COUNT THREADS  a line for each call: median microseconds, GFLOP/s, layers
 @main
 struct EngineBench {
     static func main() throws {
@@ -23,28 +24,30 @@ struct EngineBench {
         case ("train", 3, 2):
             EngineThreads.count = numbers[1]
             let step = try workload(names[0])
-            try measure(steps: numbers[0]) {
-                try step()
-                return "{\"workload\": \"\(names[0])\"}"
-            }
+            try measure(steps: numbers[0], step) { "{\"workload\": \"\(names[0])\"}" }
         case ("write", 2, 0): try InferenceBench.write(names[0], stem: names[1])
         case ("infer", 4, 3):
             EngineThreads.count = numbers[2]
             let run = try InferenceBench.workload(stem: names[0], batch: numbers[0])
-            try measure(steps: numbers[1]) { "{\"output\": \(try run())}" }
+            try measure(steps: numbers[1], run) { "{\"output\": \($0.prefix($0.count / numbers[0]))}" }
+        case ("steps", 4, 3):
+            EngineThreads.count = numbers[2]
+            try InferenceBench.printSteps(stem: names[0], batch: numbers[0], count: numbers[1])
         default: throw MLOpsError(.usage, "what `engine-bench` does is said in its source")
         }
     }
 
-    /// - Parameter step: returns what to print of the first.
-    private static func measure(steps: Int, _ step: () throws -> String) throws {
+    /// - Parameter line: what to print of the first step.
+    private static func measure<Output>(
+        steps: Int, _ step: () throws -> Output, line: (Output) -> String
+    ) throws {
         var times: [Double] = []
         for index in 0...steps {
             let start = ContinuousClock.now
-            let line = try step()
+            let output = try step()
             times.append((ContinuousClock.now - start).seconds * 1e3)
             if index == 0 {
-                print(line)
+                print(line(output))
                 fflush(nil)
             }
         }

@@ -34,13 +34,27 @@ enum InferenceBench {
         try Data(bytes).write(to: URL(fileURLWithPath: stem + ".onnx"))
     }
 
-    /// One run; returns the outputs of the first example as JSON.
-    static func workload(stem: String, batch: Int) throws -> () throws -> String {
+    /// One run; returns the outputs.
+    static func workload(stem: String, batch: Int) throws -> () throws -> [Float] {
         let path = stem + ".safetensors"
         let plan = try InferencePlan(ModelFile(path: path), path: path)
         let size = plan.inputShape.reduce(1, *)
         let features = (0..<batch * size).map { Float($0 * 7919 % 1000) / 1000 - 0.5 }
-        let width = plan.outputShape.reduce(1, *)
-        return { "\(try plan.run(features, count: batch).prefix(width))" }
+        return { try plan.run(features, count: batch) }
+    }
+
+    static func printSteps(stem: String, batch: Int, count: Int) throws {
+        let path = stem + ".safetensors"
+        let plan = try InferencePlan(ModelFile(path: path), path: path)
+        let features = [Float](repeating: 0.5, count: batch * plan.inputShape.reduce(1, *))
+        var times = plan.steps.map { _ in [Double]() }
+        for _ in 0..<count {
+            _ = try plan.run(features, count: batch) { times[$0].append($1.seconds * 1e6) }
+        }
+        for (step, times) in zip(plan.steps, times) {
+            let median = times.sorted()[count / 2]
+            let speed = Double(step.operations * batch) / median / 1e3
+            print(String(format: "%9.1f %8.1f  ", median, speed), step.path, step.name)
+        }
     }
 }

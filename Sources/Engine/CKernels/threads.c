@@ -6,15 +6,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// One job at a time. `ticket` holds the job's number (high half) and the next index (low half): who raises it by one owns
-// that index, and because the number is part of it nobody can take an index of a job that is over.
+// One job at a time. `ticket` holds the job's number (high half) and what is taken of it (low half): of few indices a bit each, of
+// many the next one. Who changes it owns an index, and because the number is part of it nobody can take an index of a job that is over.
+// Of few indices a thread takes those of its own part first: from one job to the next they are the same rows of a picture, which its
+// cache still holds.
 
 #if MLOPS_X86
 #define PAUSE() __builtin_ia32_pause()
 #else
 #define PAUSE() ((void)0)
 #endif
-enum { spins = 1500, most = 64 };
+enum { spins = 1500, most = 64, few = 31 };
 static const uint64_t closed = UINT32_MAX;
 
 static pthread_mutex_t oneJob = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,20 +26,34 @@ static _Atomic size_t total, done;
 static _Atomic(ck_task) job;
 static _Atomic(void *) argument;
 static atomic_int sleepers, callerSleeps, wanted, started, levelLimit;
-static _Thread_local int isInside;
+static _Thread_local int isInside, ownNumber;
+
+// The first free index from that of the thread's own part on, as a bit; 0 if none is free.
+static uint32_t freeBit(uint32_t taken, size_t count) {
+    int threads = atomic_load(&wanted);
+    size_t first = ownNumber < threads ? (size_t)ownNumber * count / (size_t)threads : 0;
+    uint32_t free = ~taken & ((1u << count) - 1), later = free & ~((1u << first) - 1), from = later ? later : free;
+    return from & -from;
+}
 
 static int claim(ck_task *task, void **context, size_t *index) {
-    uint64_t now = atomic_load(&ticket);
-    for (;;) {
-        size_t i = (uint32_t)now, count = atomic_load(&total);
+    uint64_t now = atomic_load(&ticket), next;
+    do {
+        size_t count = atomic_load(&total);
         *task = atomic_load(&job);
         *context = atomic_load(&argument);
-        if (i >= count) return 0;
-        if (atomic_compare_exchange_weak(&ticket, &now, now + 1)) {
-            *index = i;
-            return 1;
+        if (count <= few) {
+            uint32_t bit = freeBit((uint32_t)now, count);
+            if (!bit) return 0;
+            *index = (size_t)__builtin_ctz(bit);
+            next = now | bit;
+        } else {
+            *index = (uint32_t)now;
+            if (*index >= count) return 0;
+            next = now + 1;
         }
-    }
+    } while (!atomic_compare_exchange_weak(&ticket, &now, next));
+    return 1;
 }
 
 static void work(void) {
@@ -59,6 +75,7 @@ static void work(void) {
 static void *serve(void *number) {
     int self = (int)(intptr_t)number;
     uint64_t seen = 0;
+    ownNumber = self;
     isInside = 1;
     for (;;) {
         for (int spin = 0; atomic_load(&ticket) >> 32 == seen && spin < spins; spin++) PAUSE();

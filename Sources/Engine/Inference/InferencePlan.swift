@@ -1,5 +1,6 @@
 internal import Basics
 package import Interchange
+internal import Synchronization
 internal import Tensors
 
 /// A trained float network made ready to run: batch norms folded into the layers before them, what follows a convolution or a
@@ -39,7 +40,8 @@ package struct InferencePlan: Sendable {
     }
 
     package let network: NetworkGraph
-    package internal(set) var steps: [Step]
+    package let steps: [Step]
+    private let prepared = PreparedSteps()
 
     package var inputShape: [Int] { network.shapes[0] }
     package var outputShape: [Int] { network.shapes[network.output] }
@@ -77,15 +79,20 @@ package struct InferencePlan: Sendable {
         let inputSize = inputShape.reduce(1, *)
         precondition(features.count == count * inputSize, "\(features.count) numbers for \(count) examples")
         let size = chunkSize(of: count)
-        guard observe == nil, size < count else {
-            return try run(Tensor(features, shape: [count] + inputShape), observe: observe)
+        return try features.withUnsafeBufferPointer { values in
+            guard let start = values.baseAddress else { return [] }
+            guard observe == nil, size < count else {
+                return try run(
+                    Tensor(copying: start, shape: [count] + inputShape), prepared.steps(of: self, count: count),
+                    observe: observe)
+            }
+            let chunks = try EngineThreads.map((count + size - 1) / size) { index in
+                let part = index * size..<min(count, (index + 1) * size)
+                let examples = Tensor(copying: start + part.lowerBound * inputSize, shape: [part.count] + inputShape)
+                return try run(examples, prepared.steps(of: self, count: part.count), observe: nil)
+            }
+            return Array(chunks.joined())
         }
-        let chunks = try EngineThreads.map((count + size - 1) / size) { index in
-            let part = index * size..<min(count, (index + 1) * size)
-            let values = Array(features[part.lowerBound * inputSize..<part.upperBound * inputSize])
-            return try run(Tensor(values, shape: [part.count] + inputShape), observe: nil)
-        }
-        return Array(chunks.joined())
     }
 
     /// Examples that go through the network together: some megabytes of values between layers, and chunks of one size.
@@ -97,22 +104,57 @@ package struct InferencePlan: Sendable {
         return max(1, (count + chunks - 1) / chunks)
     }
 
-    private func run(_ input: Tensor, observe: ((Int, Duration) -> Void)?) throws -> [Float] {
+    private func run(
+        _ input: Tensor, _ ready: [PreparedConvolution?], observe: ((Int, Duration) -> Void)?
+    ) throws -> [Float] {
         try withoutGradients {
             var values = [Tensor?](repeating: nil, count: network.shapes.count)
             values[0] = input
             let clock = ContinuousClock()
-            for (index, step) in steps.enumerated() {
+            for index in steps.indices {
                 let start = observe == nil ? nil : clock.now
-                guard let input = values[step.input] else { preconditionFailure("value \(step.input) was given back") }
-                let other = step.other.flatMap { values[$0] }
-                // A value that nobody else holds may be overwritten by the step.
-                for value in step.released { values[value] = nil }
-                values[step.output] = try step.kernel.run(input, other)
+                let output = steps[index].output
+                values[output] = try result(of: steps[index], ready[index], &values)
                 if let observe, let start { observe(index, clock.now - start) }
             }
             return values[network.output]?.floats() ?? []
         }
+    }
+
+    private func result(of step: Step, _ ready: PreparedConvolution?, _ values: inout [Tensor?]) throws -> Tensor {
+        guard let input = values[step.input] else { preconditionFailure("value \(step.input) was given back") }
+        let other = step.other.flatMap { values[$0] }
+        // A value that nobody else holds may be overwritten by the step.
+        for value in step.released { values[value] = nil }
+        guard let ready, case .conv2d(_, let bias, _, _, _) = step.kernel else {
+            return try step.kernel.run(input, other)
+        }
+        return try ready.output(input, bias, adding: other)
+    }
+}
+
+/// What a plan keeps ready for batches of the sizes that it saw.
+private final class PreparedSteps: Sendable {
+    private static let most = 8
+    private let known = Mutex<[(count: Int, level: Int, steps: [PreparedConvolution?])]>([])
+
+    /// By step of `plan`, its convolution for batches of `count`, if there is quick code for it.
+    func steps(of plan: InferencePlan, count: Int) throws -> [PreparedConvolution?] {
+        let level = KernelLevel.current
+        if let steps = known.withLock({ $0.first { $0.count == count && $0.level == level }?.steps }) { return steps }
+        let steps = try plan.steps.map { step -> PreparedConvolution? in
+            guard case .conv2d(let weight, let bias, let window, let groups, let activation) = step.kernel else {
+                return nil
+            }
+            return try .make(
+                input: [count] + plan.network.shapes[step.input], weight: weight, bias: bias, window: window,
+                groups: groups, activation: activation, adds: step.other != nil)
+        }
+        known.withLock {
+            if $0.count >= PreparedSteps.most { $0.removeFirst() }
+            $0.append((count, level, steps))
+        }
+        return steps
     }
 }
 

@@ -54,26 +54,20 @@ struct DirectConvolution: Sendable {
         _ input: Tensor, _ weight: Tensor, _ bias: Tensor?, activation: FusedActivation = .none,
         adding residual: Tensor? = nil
     ) throws -> Tensor? {
+        try prepared(weight, hasBias: bias != nil, activation: activation, adds: residual != nil)?
+            .output(input, bias, adding: residual)
+    }
+
+    /// All of the forward convolution that does not depend on the values of the pictures, from what is kept beside the weight or made
+    /// now; nil if oneDNN has no quick code for it.
+    func prepared(
+        _ weight: Tensor, hasBias: Bool, activation: FusedActivation, adds: Bool
+    ) -> PreparedConvolution? {
         let whole = Piece(images: 0..<batch, rows: 0..<outputShape[2])
         let description = description(
-            MLOPS_DNN_FORWARD, whole, hasBias: bias != nil, activation: activation, adds: residual != nil)
-        let prepared = PackedWeights.prepared(weight, for: description) {
-            prepare(weight, hasBias: bias != nil, activation: activation, adds: residual != nil)
-        }
-        guard let prepared else { return nil }
-        let x = try input.channelsLast()
-        let added = try residual?.channelsLast()
-        let summand = bias?.contiguous()
-        return Tensor(channelsLast: resultShape, dtype: .f32) { out in
-            inParallel(pieces: prepared.pieces.count) { index in
-                let piece = prepared.pieces[index]
-                if let added {
-                    (out + piece.output).copyMemory(from: added.base + piece.output, byteCount: piece.outputBytes)
-                }
-                mlops_dnn_forward(
-                    piece.plan.pointer, floats(x.base + piece.input), floats(piece.weights.pointer),
-                    summand.map { floats($0.pointer) }, floats(out + piece.output))
-            }
+            MLOPS_DNN_FORWARD, whole, hasBias: hasBias, activation: activation, adds: adds)
+        return PackedWeights.prepared(weight, for: description) {
+            prepare(weight, hasBias: hasBias, activation: activation, adds: adds)
         }
     }
 
@@ -85,6 +79,7 @@ struct DirectConvolution: Sendable {
         else { return nil }
         let (from, to) = (imageStride(inputShape), imageStride(outputShape))
         return PreparedConvolution(
+            outputShape: resultShape,
             pieces: zip(pieces, plans).map { piece, plan in
                 .init(
                     plan: plan, weights: PackedWeights.of(weight, for: plan),
@@ -245,24 +240,8 @@ struct DirectConvolution: Sendable {
     }
 }
 
-/// A forward convolution made ready: all that does not depend on the values of the pictures.
-final class PreparedConvolution: Sendable {
-    struct Piece: Sendable {
-        let plan: ConvolutionPlan
-        let weights: TensorStorage
-        /// Where it starts in input and output, and its size, in bytes.
-        let input: Int
-        let output: Int
-        let outputBytes: Int
-    }
+func floats(_ pointer: UnsafeRawPointer) -> UnsafePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
 
-    let pieces: [Piece]
-
-    init(pieces: [Piece]) { self.pieces = pieces }
-}
-
-private func floats(_ pointer: UnsafeRawPointer) -> UnsafePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
-
-private func floats(_ pointer: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
+func floats(_ pointer: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
     pointer.assumingMemoryBound(to: Float.self)
 }

@@ -27,7 +27,7 @@ extension Tensor {
         guard isContiguous, (2...4).contains(shape[1]), dtype == .f32 || dtype == .f64 else {
             return arranged(Layout(channelsLast: shape))
         }
-        var result = interleaved()
+        var result = Tensor.interleaved(base, shape: shape, dtype: dtype)
         result.node = node
         return result
     }
@@ -48,8 +48,8 @@ extension Tensor {
         try self.init(shape: shape, dtype: dtype, layout: Layout(channelsLast: shape), writing: body)
     }
 
-    /// Row-major pictures of few channels with these next to each other, as a constant.
-    private func interleaved() -> Tensor {
+    /// Pictures of few channels that lie row by row at `values`, as a constant with the channels of a pixel next to each other.
+    private static func interleaved(_ values: UnsafeRawPointer, shape: [Int], dtype: DType) -> Tensor {
         let (channels, plane) = (shape[1], shape[2] * shape[3])
         let pieces = Swift.max(1, plane * channels / elementwiseGrain)
         return Tensor(channelsLast: shape, dtype: dtype) { bytes in
@@ -57,9 +57,18 @@ extension Tensor {
                 let (image, piece) = (job / pieces, job % pieces)
                 let start = image * channels * plane * dtype.size
                 ck_interleave(
-                    dtype.code, plane, channels, plane * piece / pieces, plane * (piece + 1) / pieces, base + start,
+                    dtype.code, plane, channels, plane * piece / pieces, plane * (piece + 1) / pieces, values + start,
                     bytes + start)
             }
+        }
+    }
+
+    /// A copy of what lies row by row at `values`; pictures `[N, C, H, W]` of few channels are laid out channels last on the way.
+    package init(copying values: UnsafePointer<Float>, shape: [Int]) {
+        if shape.count == 4, (2...4).contains(shape[1]) {
+            self = .interleaved(values, shape: shape, dtype: .f32)
+        } else {
+            self.init(shape: shape, dtype: .f32) { $0.copyMemory(from: values, byteCount: shape.product * 4) }
         }
     }
 
