@@ -78,6 +78,7 @@ struct EngineBench {
         case "resnet20": return try recipe("vision/resnet20", [3, 32, 32], labels(128), [:], &random)
         case "mobilenet":
             return try recipe("vision/mobilenetv2", [3, 32, 32], labels(64), ["width": 0.5], &random)
+        case "densenet40": return try recipe("vision/densenet40", [3, 32, 32], labels(64), [:], &random)
         default: throw MLOpsError(.usage, "there is no workload `\(name)`")
         }
     }

@@ -20,6 +20,7 @@ TRAINING = [
     ("lenet", "a training step of LeNet-5, batch 64, Adam", 200),
     ("resnet20", "a training step of ResNet-20, 3 × 32², batch 128, SGD", 8),
     ("mobilenet", "a training step of MobileNetV2 w 0.5, 3 × 32², batch 64, SGD", 8),
+    ("densenet40", "a training step of DenseNet-40, 3 × 32², batch 64, SGD", 4),
     ("vae", "a training step of a VAE 784-400-20, batch 128, Adam", 200),
 ]
 

@@ -71,6 +71,27 @@ def mobilenet(width, side, classes):
         nn.Flatten(), nn.Dropout(0.2), nn.Linear(last, classes))
 
 
+class DenseLayer(nn.Module):
+    def __init__(self, inputs, growth):
+        super().__init__()
+        self.main = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, growth, 3, 1, 1, bias=False))
+
+    def forward(self, x):
+        return torch.cat([x, self.main(x)], 1)
+
+
+def densenet40(growth=12, classes=10):
+    channels, layers = 16, [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
+    for stage in range(3):
+        for _ in range(12):
+            layers.append(DenseLayer(channels, growth))
+            channels += growth
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+        if stage < 2:
+            layers += [nn.Conv2d(channels, channels, 1, bias=False), nn.AvgPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
 def mlp():
     return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
 
@@ -111,8 +132,9 @@ def workload(name):
         model, x = VAE(), torch.rand(128, 784)
         return model, x, x, torch.optim.Adam(model.parameters(), 1e-3), vaeLoss
     else:
-        model, x, y = (resnet20(), torch.rand(128, 3, 32, 32), labels(128)) if name == "resnet20" else (
-            mobilenet(0.5, 32, 10), torch.rand(64, 3, 32, 32), labels(64))
+        batch = 128 if name == "resnet20" else 64
+        model = {"resnet20": resnet20, "densenet40": densenet40, "mobilenet": lambda: mobilenet(0.5, 32, 10)}[name]()
+        x, y = torch.rand(batch, 3, 32, 32), labels(batch)
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
         return model, x, y, torch.optim.SGD(model.parameters(), 0.1, 0.9), nn.CrossEntropyLoss()
     return model, x, y, torch.optim.Adam(model.parameters(), 1e-3), nn.CrossEntropyLoss()

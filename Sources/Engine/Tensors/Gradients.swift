@@ -136,25 +136,55 @@ private struct BackwardPass {
                 .failed, "operation `\(node.operation)` has no backward rule, so no gradient flows through it",
                 hint: "detach its output where no gradient is wanted")
         }
+        if let place = node.place, !isRecording {
+            let parent = parents[starts[index]]
+            return try measured(node, gradient) { try add(gradient, at: place, to: parent) }
+        }
         var output = node.output ?? gradient
         output.node = node
-        let contributions =
-            OperationProfile.isOn
-            ? try OperationProfile.measure(
-                node.operation, .backward, shapes: [gradient.shape], node: node.number
-            ) { try rule(gradient, output) } : try rule(gradient, output)
-        for (position, contribution) in contributions.enumerated() {
-            guard let contribution else { continue }
+        var contributions = try measured(node, gradient) { try rule(gradient, output) }
+        for position in contributions.indices {
+            guard let contribution = contributions[position] else { continue }
+            // Nobody else must hold what is added up in place.
+            contributions[position] = nil
             let parent = parents[starts[index] + position]
-            if parent < 0 || !isNeeded[parent] { continue }
-            guard var present = gradients[parent] else {
-                gradients[parent] = contribution
-                continue
-            }
-            gradients[parent] = nil
-            if !present.accumulate(contribution) { present = try present + contribution }
-            gradients[parent] = present
+            if parent >= 0, isNeeded[parent] { try add(contribution, to: parent) }
         }
+    }
+
+    private func measured<Result>(
+        _ node: GraphNode, _ gradient: Tensor, _ body: () throws -> Result
+    ) rethrows -> Result {
+        guard OperationProfile.isOn else { return try body() }
+        return try OperationProfile.measure(
+            node.operation, .backward, shapes: [gradient.shape], node: node.number, body)
+    }
+
+    private mutating func add(_ contribution: consuming Tensor, to parent: Int) throws {
+        guard var present = gradients[parent] else {
+            gradients[parent] = contribution
+            return
+        }
+        gradients[parent] = nil
+        if present.accumulate(contribution) {
+            gradients[parent] = present
+        } else if contribution.accumulate(present) {
+            gradients[parent] = contribution
+        } else {
+            gradients[parent] = try present + contribution
+        }
+    }
+
+    /// Adds the gradient of a slice to that of the tensor that it was cut from, which is as large as that: many slices of one
+    /// tensor cost no more than it does.
+    private mutating func add(_ gradient: Tensor, at place: SlicePlace, to parent: Int) throws {
+        guard var whole = gradients[parent] else {
+            gradients[parent] = gradient.placed(place)
+            return
+        }
+        gradients[parent] = nil
+        let isAdded = whole.accumulate(gradient, at: place.part)
+        gradients[parent] = isAdded ? whole : try whole + gradient.placed(place)
     }
 }
 

@@ -20,13 +20,18 @@ final class GraphNode: @unchecked Sendable {
     let isLeaf: Bool
     /// The output without its node (which would be a cycle), if the rule asks for it.
     let output: Tensor?
+    /// Of a slice: where it lies in its input. A gradient can be added there without the rule.
+    let place: SlicePlace?
 
-    init(operation: String, parents: [GraphNode?], isLeaf: Bool, output: Tensor?, rule: Rule?) {
+    init(
+        operation: String, parents: [GraphNode?], isLeaf: Bool, output: Tensor?, place: SlicePlace? = nil, rule: Rule?
+    ) {
         self.operation = operation
         self.parents = parents
         self.rule = rule
         self.isLeaf = isLeaf
         self.output = output
+        self.place = place
         number = GraphNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
@@ -80,14 +85,15 @@ extension Tensor {
     ///
     /// - Parameter keepsOutput: whether the rule reads its second argument; the output's memory lives on for it then.
     func record(
-        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false,
+        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false, place: SlicePlace? = nil,
         rule: @escaping GraphNode.Rule
     ) -> Tensor {
-        Tensor.recorded(operation, output, inputs: inputs, keepsOutput: keepsOutput, rule: rule)
+        Tensor.recorded(operation, output, inputs: inputs, keepsOutput: keepsOutput, place: place, rule: rule)
     }
 
     static func recorded(
-        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false, rule: GraphNode.Rule?
+        _ operation: String, _ output: Tensor, inputs: [Tensor], keepsOutput: Bool = false, place: SlicePlace? = nil,
+        rule: GraphNode.Rule?
     ) -> Tensor {
         guard isRecording, inputs.contains(where: { $0.node != nil }) else {
             if OperationProfile.isOn { OperationProfile.note(operation, inputs, output, node: nil) }
@@ -96,7 +102,7 @@ extension Tensor {
         var result = output
         let node = GraphNode(
             operation: operation, parents: inputs.map(\.node), isLeaf: false,
-            output: keepsOutput ? output.detached : nil, rule: rule)
+            output: keepsOutput ? output.detached : nil, place: place, rule: rule)
         result.node = node
         if OperationProfile.isOn { OperationProfile.note(operation, inputs, output, node: node.number) }
         return result

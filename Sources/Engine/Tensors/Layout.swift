@@ -83,6 +83,12 @@ struct Layout: Sendable, Hashable {
 
     func strides(of shape: [Int]) -> [Int] { strides ?? contiguousStrides(shape) }
 
+    /// Whether one axis of `shape` is the innermost in memory of both, so that walking along it is quick in both.
+    func hasSameInnermostAxis(as other: Layout, shape: [Int]) -> Bool {
+        let (own, others) = (strides(of: shape), other.strides(of: shape))
+        return shape.indices.contains { shape[$0] > 1 && own[$0] == 1 && others[$0] == 1 }
+    }
+
     /// The axes from the outermost in memory to the innermost.
     func order(of shape: [Int]) -> [Int] {
         guard let strides else { return Array(shape.indices) }

@@ -207,16 +207,32 @@ extension Tensor {
     /// - Returns: whether it was done.
     mutating func accumulate(_ other: Tensor) -> Bool {
         guard node == nil, other.node == nil, shape == other.shape, dtype == other.dtype, dtype.isFloat,
-            layout.isDense, layout == other.layout, isKnownUniquelyReferenced(&storage)
+            layout.isDense, layout == other.layout || layout.hasSameInnermostAxis(as: other.layout, shape: shape),
+            isKnownUniquelyReferenced(&storage)
         else { return false }
         let dtype = dtype
         storage.packed = nil
         let target = storage.pointer + offset * dtype.size
+        guard layout == other.layout else {
+            copyStrided(
+                shape, size: dtype.size, from: other.base, other.strides, to: target, strides, adds: dtype)
+            return true
+        }
         inParallel(count, grain: elementwiseGrain) { part in
             let offset = part.lowerBound * dtype.size
             ck_binary(
                 dtype.code, Int32(CK_ADD), part.count, target + offset, 1, other.base + offset, 1, target + offset)
         }
+        return true
+    }
+
+    /// Adds `other` to `part` of this in place if nobody else sees it; whether it did.
+    mutating func accumulate(_ other: Tensor, at part: AxisSlice) -> Bool {
+        guard node == nil, other.node == nil, dtype == other.dtype, dtype.isFloat, layout.isDense,
+            isKnownUniquelyReferenced(&storage)
+        else { return false }
+        storage.packed = nil
+        other.write(to: storage.pointer + offset * dtype.size, part, strides: strides, adds: true)
         return true
     }
 }

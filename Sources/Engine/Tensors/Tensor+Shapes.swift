@@ -68,13 +68,13 @@ extension Tensor {
         let output = Tensor(shape: target, dtype: dtype) { bytes in
             ck_fill(dtype.code, target.product, value, bytes)
             let part = AxisSlice(axis: axis, start: before, count: shape[axis], step: 1)
-            write(to: bytes, part, of: target, adds: false)
+            write(to: bytes, part, strides: contiguousStrides(target), adds: false)
         }
         let range = before..<before + shape[axis]
         return record("pad", output, inputs: [self]) { gradient, _ in [try gradient.slice(axis: axis, range)] }
     }
 
-    /// `parts` one after the other along `axis`.
+    /// `parts` one after the other along `axis`. Pictures lie channels last if those of the largest part do.
     public static func concatenated(_ parts: [Tensor], axis: Int = 0) throws -> Tensor {
         guard let first = parts.first else { throw shapeError("concat", [], "there are no parts") }
         let axis = try checkedAxis("concat", axis, rank: first.rank, shape: first.shape)
@@ -86,11 +86,14 @@ extension Tensor {
         }
         var target = first.shape
         target[axis] = parts.reduce(0) { $0 + $1.shape[axis] }
-        let output = Tensor(shape: target, dtype: first.dtype) { bytes in
+        let largest = parts.max { $0.count < $1.count } ?? first
+        let layout = largest.isChannelsLast && !largest.isContiguous ? Layout(channelsLast: target) : Layout()
+        let strides = layout.strides(of: target)
+        let output = Tensor(shape: target, dtype: first.dtype, layout: layout) { bytes in
             var start = 0
             for part in parts {
                 let place = AxisSlice(axis: axis, start: start, count: part.shape[axis], step: 1)
-                part.write(to: bytes, place, of: target, adds: false)
+                part.write(to: bytes, place, strides: strides, adds: false)
                 start += part.shape[axis]
             }
         }

@@ -63,24 +63,23 @@ extension Tensor {
         strides[part.axis] *= part.step
         let output = view(shape: target, strides: strides, from: start)
         guard isRecorded(self) else { return output }
-        return record("slice", output, inputs: [self]) { [shape] gradient, _ in
-            [gradient.placed(part, shape: shape)]
-        }
+        let place = SlicePlace(part: part, shape: shape, layout: layout.isDense ? layout : Layout())
+        return record("slice", output, inputs: [self], place: place) { gradient, _ in [gradient.placed(place)] }
     }
 
-    /// The adjoint of `sliced`: this at `part` of zeros of shape `target`.
-    private func placed(_ part: AxisSlice, shape target: [Int]) -> Tensor {
-        let output = Tensor(shape: target, dtype: dtype) { bytes in
-            ck_fill(dtype.code, target.product, 0, bytes)
-            write(to: bytes, part, of: target, adds: false)
+    /// The adjoint of `sliced`: this at a place in zeros.
+    func placed(_ place: SlicePlace) -> Tensor {
+        let output = Tensor(shape: place.shape, dtype: dtype, layout: place.layout) { bytes in
+            ck_fill(dtype.code, place.shape.product, 0, bytes)
+            write(to: bytes, place.part, strides: place.layout.strides(of: place.shape), adds: false)
         }
-        return record("place", output, inputs: [self]) { gradient, _ in [gradient.sliced(part)] }
+        return record("place", output, inputs: [self]) { gradient, _ in [gradient.sliced(place.part)] }
     }
 
-    /// Writes (or adds) the elements to `part` of a row-major tensor of shape `target`.
-    func write(to bytes: UnsafeMutableRawPointer, _ part: AxisSlice, of target: [Int], adds: Bool) {
+    /// Writes (or adds) the elements to `part` of a tensor whose elements lie at `strides`.
+    func write(to bytes: UnsafeMutableRawPointer, _ part: AxisSlice, strides: [Int], adds: Bool) {
         if count == 0 { return }
-        var strides = contiguousStrides(target)
+        var strides = strides
         let start = part.start * strides[part.axis] * dtype.size
         strides[part.axis] *= part.step
         copyStrided(
@@ -115,13 +114,22 @@ extension Tensor {
                 let column = view(
                     shape: shape.dropLast(), strides: strides.dropLast(), from: element * strides[rank - 1])
                 let part = AxisSlice(axis: axis, start: element, count: shape[axis], step: step)
-                column.write(to: bytes, part, of: target, adds: true)
+                column.write(to: bytes, part, strides: contiguousStrides(target), adds: true)
             }
         }
         return record("fold", output, inputs: [self]) { gradient, _ in
             [try gradient.windows(axis: axis, size: size, step: step)]
         }
     }
+}
+
+/// Where a slice lies in the tensor that it was cut from.
+struct SlicePlace: Sendable {
+    var part: AxisSlice
+    /// Of the whole tensor.
+    var shape: [Int]
+    /// That the whole gradient is to have; dense.
+    var layout: Layout
 }
 
 /// Entries `start`, `start + step`, … of an axis, `count` of them.

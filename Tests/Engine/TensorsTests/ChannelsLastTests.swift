@@ -92,6 +92,44 @@ struct ChannelsLastTests {
         }
     }
 
+    @Test func picturesThatAreJoinedStayChannelsLast() throws {
+        var random = Philox(seed: 9, stream: "join")
+        let parts = try [5, 12, 1].map { try Tensor.normal([3, $0, 6, 4], using: &random).requiringGradient() }
+        let seed = Tensor.normal([3, 18, 6, 4], using: &random)
+        func all(_ arrange: (Tensor) throws -> Tensor) throws -> [Tensor] {
+            let whole = try Tensor.concatenated(parts.map(arrange), axis: 1)
+            return try [whole] + grad(of: whole * whole, with: parts, seed: seed)
+        }
+        let (last, rows) = (try all { try $0.channelsLast() }, try all(\.self))
+        #expect(last[0].isChannelsLast && rows[0].isContiguous)
+        // The order of the largest part decides.
+        #expect(try Tensor.concatenated([parts[0], parts[1].channelsLast()], axis: 1).isChannelsLast)
+        #expect(try Tensor.concatenated([parts[0].channelsLast(), parts[1]], axis: 1).isContiguous)
+        for (a, b) in zip(last, rows) { #expect(a.doubles() == b.doubles()) }
+        // Joined along another axis, too.
+        let tall = try Tensor.concatenated([parts[0].channelsLast(), parts[0]], axis: 2)
+        #expect(tall.isChannelsLast)
+        #expect(try tall.doubles() == Tensor.concatenated([parts[0], parts[0]], axis: 2).doubles())
+    }
+
+    @Test func gradientsOfBlocksThatJoinTheirInputsAreThoseOfRowMajorPictures() throws {
+        var random = Philox(seed: 10, stream: "block")
+        let x = try Tensor.normal([2, 7, 5, 5], using: &random).requiringGradient()
+        let weights = try (0..<3).map {
+            try Tensor.normal([4, 7 + 4 * $0, 3, 3], deviation: 0.2, using: &random).requiringGradient()
+        }
+        let seed = Tensor.normal([2, 19, 5, 5], using: &random)
+        func all() throws -> [Tensor] {
+            let y = try weights.reduce(x) {
+                let norm = try $0.batchNorm(weight: nil, bias: nil, activation: .relu)
+                return try Tensor.concatenated([$0, norm.output.conv2d(weight: $1, padding: 1)], axis: 1)
+            }
+            return try [y] + grad(of: y, with: [x] + weights, seed: seed)
+        }
+        let plain = try plainly(all)
+        for (place, (a, b)) in zip(try all(), plain).enumerated() { expectClose(a, b, "\(place)") }
+    }
+
     @Test(arguments: [1, 6, 8, 24, 130, 300], [DType.f32, .f64])
     func batchNormOfRowsEqualsThatOfPlanes(_ channels: Int, _ dtype: DType) throws {
         for activation in [FusedActivation.none, .relu, .relu6] {

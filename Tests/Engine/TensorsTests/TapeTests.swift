@@ -61,6 +61,35 @@ import Testing
         #expect(both[0].floats() == [3, 3] && both[1].floats() == [3, 3])
     }
 
+    /// Were each slice's gradient as large as what it was cut from, this would move 30 GB.
+    @Test func gradientsOfManySlicesAreAddedInPlace() throws {
+        let count = 20_000
+        let x = try Tensor((0..<count * 20).map { Float($0 % 7) }, shape: [count, 20]).requiringGradient()
+        let rows = try (0..<count).map { try x.selected(axis: 0, $0) }
+        // Overlapping ones, with steps, of the whole, and the whole itself.
+        let parts = try [x.slice(axis: 1, 0..<12), x.slice(axis: 1, 8..<20), x.slice(axis: 1, 0..<12, step: 1)]
+        let joined = try Tensor.stacked(rows) * x + Tensor.concatenated([parts[0], parts[1].slice(axis: 1, 0..<8)], axis: 1)
+        let y = try joined.sum() + parts[2].slice(axis: 0, 0..<count, step: 2).sum() * 10
+        let found = try grad(of: y, with: [x])[0].floats()
+        var expected = x.floats().map { 2 * $0 }
+        for index in expected.indices {
+            let (row, column) = (index / 20, index % 20)
+            if column < 12 { expected[index] += 1 }
+            if (8..<16).contains(column) { expected[index] += 1 }
+            if column < 12, row % 2 == 0 { expected[index] += 10 }
+        }
+        #expect(found == expected)
+    }
+
+    @Test func gradientsOfSlicesCanBeDifferentiatedAgain() throws {
+        let x = try Tensor([1, 2, 3, 4] as [Double]).requiringGradient()
+        let (a, b) = (try x.slice(axis: 0, 0..<3), try x.slice(axis: 0, 1..<4))
+        let first = try grad(of: (a * a * b).sum(), with: [x], createGraph: true)[0]
+        // Σ a²b = x0²x1 + x1²x2 + x2²x3
+        #expect(first.doubles() == [4, 1 + 12, 4 + 24, 9])
+        #expect(try grad(of: first.selected(axis: 0, 1), with: [x])[0].doubles() == [2, 6, 4, 0])
+    }
+
     @Test func everyRecordedOperationHasACase() throws {
         var met = try Tensor([1.0]).requiringGradient().cast(to: .f32).recordedOperations
         for one in DifferentiableCase.all {
