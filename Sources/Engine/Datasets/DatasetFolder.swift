@@ -62,7 +62,7 @@ package struct DatasetFolder: Sendable {
     }
 }
 
-/// How raw examples of a dataset become a network's input: fitted on the training split, stored in the model file.
+/// How raw examples of a dataset become a network's input: fitted on the examples that are learnt from, stored in the model file.
 package enum InputEncoding: Codable, Hashable, Sendable {
     case tabular(TabularEncoder)
     /// `shape` is `[channels, height, width]`.
@@ -131,34 +131,62 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
         case positiveClass = "positive_class"
     }
 
-    /// Fits to a dataset's training split and gives that split, encoded.
-    package static func fitting(_ dataset: DatasetFolder) throws -> (encoding: DatasetEncoding, training: ExampleSet) {
+    /// Fits to examples of a dataset's training split and gives that whole split, encoded.
+    ///
+    /// - Parameter choose: the numbers of the examples that are fitted to, given the labels of all; nil means all. What is held out
+    ///   must not be among them: it would have a say in how it is seen. Only the classes come from the whole split.
+    package static func fitting(
+        _ dataset: DatasetFolder, to choose: (_ labels: [Int]) throws -> [Int]? = { _ in nil }
+    ) throws -> (encoding: DatasetEncoding, training: ExampleSet) {
+        switch dataset.description.kind {
+        case .tabular: try fittingTable(dataset, choose)
+        case .images: try fittingPictures(dataset, choose)
+        }
+    }
+
+    private static func fittingTable(
+        _ dataset: DatasetFolder, _ choose: ([Int]) throws -> [Int]?
+    ) throws -> (encoding: DatasetEncoding, training: ExampleSet) {
         let description = dataset.description
-        switch description.kind {
-        case .tabular:
-            let table = try dataset.table("train")
-            let columns =
-                description.columns == nil ? TabularTable.arrayColumns(table.columns.count) : description.featureColumns
-            let encoder = try TabularEncoder(fitting: table, columns: columns, missing: description.missing)
-            let encoding = DatasetEncoding(
-                input: .tabular(encoder), classes: try classes(description, labels: table.labels),
-                positiveClass: description.label?.positive)
-            return (encoding, try encoding.examples(table, description: description, source: "train"))
-        case .images:
-            let pictures = try dataset.pictures("train")
-            let plane = pictures.shape[1] * pictures.shape[2]
-            let normalisation =
-                switch pictures.values {
-                case .bytes(let bytes):
-                    PixelNormalisation(fitting: bytes, channels: pictures.shape[0], plane: plane)
-                case .floats(let floats):
-                    PixelNormalisation(fitting: floats, channels: pictures.shape[0], plane: plane)
-                }
-            let names =
-                pictures.classes ?? description.classes ?? (0...(pictures.labels.max() ?? 0)).map(String.init)
-            let encoding = DatasetEncoding(
-                input: .images(shape: pictures.shape, normalisation: normalisation), classes: names)
-            return (encoding, try encoding.examples(pictures, source: "train"))
+        let table = try dataset.table("train")
+        let columns =
+            description.columns == nil ? TabularTable.arrayColumns(table.columns.count) : description.featureColumns
+        let classes = try classes(description, labels: table.labels)
+        let chosen = try choose(try numbers(of: table.labels, in: classes, source: "train"))
+        let encoder = try TabularEncoder(
+            fitting: chosen.map(table.rows) ?? table, columns: columns, missing: description.missing)
+        let encoding = DatasetEncoding(
+            input: .tabular(encoder), classes: classes, positiveClass: description.label?.positive)
+        return (encoding, try encoding.examples(table, description: description, source: "train"))
+    }
+
+    private static func fittingPictures(
+        _ dataset: DatasetFolder, _ choose: ([Int]) throws -> [Int]?
+    ) throws -> (encoding: DatasetEncoding, training: ExampleSet) {
+        let pictures = try dataset.pictures("train")
+        let chosen = try choose(pictures.labels)
+        let normalisation =
+            switch pictures.values {
+            case .bytes(let bytes): PixelNormalisation(fitting: bytes, shape: pictures.shape, pictures: chosen)
+            case .floats(let floats): PixelNormalisation(fitting: floats, shape: pictures.shape, pictures: chosen)
+            }
+        let names =
+            pictures.classes ?? dataset.description.classes ?? (0...(pictures.labels.max() ?? 0)).map(String.init)
+        let encoding = DatasetEncoding(
+            input: .images(shape: pictures.shape, normalisation: normalisation), classes: names)
+        return (encoding, try encoding.examples(pictures, source: "train"))
+    }
+
+    /// Labels as places in `classes`.
+    private static func numbers(of labels: [String], in classes: [String], source: String) throws -> [Int] {
+        let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        return try labels.map { label in
+            guard let number = places[label] else {
+                throw MLOpsError(
+                    .usage, "split `\(source)` has label `\(printable(label))`, which is none of the classes",
+                    hint: "the classes are \(classes.joined(separator: ", ")); `label.strip_suffix` may be missing")
+            }
+            return number
         }
     }
 
@@ -183,15 +211,7 @@ package struct DatasetEncoding: Codable, Hashable, Sendable {
         _ table: TabularTable, description: DatasetDescription, source: String
     ) throws -> ExampleSet {
         guard case .tabular(let encoder) = input else { preconditionFailure("a table needs a tabular encoding") }
-        let numbers = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
-        let labels = try table.labels.map { label in
-            guard let number = numbers[label] else {
-                throw MLOpsError(
-                    .usage, "split `\(source)` has label `\(printable(label))`, which is none of the classes",
-                    hint: "the classes are \(classes.joined(separator: ", ")); `label.strip_suffix` may be missing")
-            }
-            return number
-        }
+        let labels = try DatasetEncoding.numbers(of: table.labels, in: classes, source: source)
         var groups: [String: [String]] = [:]
         for name in description.sensitive ?? [] {
             guard let column = table.columns[name] else { continue }

@@ -1,6 +1,6 @@
 internal import Basics
 
-/// The mean and standard deviation of each channel of a training split's pictures.
+/// The mean and standard deviation of each channel of the pictures that are learnt from.
 ///
 /// A picture of bytes counts on the scale 0...1, one of numbers on its own scale.
 package struct PixelNormalisation: Codable, Hashable, Sendable {
@@ -16,16 +16,19 @@ package struct PixelNormalisation: Codable, Hashable, Sendable {
 
     package init(mean: Double, deviation: Double) { self.init(means: [mean], deviations: [deviation]) }
 
-    /// Fits to `pixels` of pictures whose channels are planes of `plane` bytes; the deviation of a constant channel is 1.
-    package init(fitting pixels: [UInt8], channels: Int = 1, plane: Int = 1) {
+    /// Fits to bytes of pictures of `shape` `[channels, height, width]`; the deviation of a constant channel is 1.
+    ///
+    /// - Parameter pictures: which of them count; nil means all.
+    package init(fitting pixels: [UInt8], shape: [Int], pictures: [Int]? = nil) {
+        let (channels, plane) = (shape[0], shape[1] * shape[2])
         var histograms = [Int](repeating: 0, count: channels * 256)
         histograms.withUnsafeMutableBufferPointer { histograms in
             pixels.withUnsafeBufferPointer { pixels in
-                var start = 0
-                while start + plane <= pixels.count {
-                    let channel = start / plane % channels
-                    for k in start..<(start + plane) { histograms[channel * 256 + Int(pixels[k])] += 1 }
-                    start += plane
+                for picture in pictures ?? Array(0..<pixels.count / max(1, channels * plane)) {
+                    for channel in 0..<channels {
+                        let start = (picture * channels + channel) * plane
+                        for k in start..<(start + plane) { histograms[channel * 256 + Int(pixels[k])] += 1 }
+                    }
                 }
             }
         }
@@ -45,20 +48,27 @@ package struct PixelNormalisation: Codable, Hashable, Sendable {
         return (mean, variance > 0 ? variance.squareRoot() : 1)
     }
 
-    /// Fits to numbers of pictures whose channels are planes of `plane` values.
-    package init(fitting values: [Float], channels: Int, plane: Int) {
-        var sums = [Double](repeating: 0, count: channels)
-        var squares = sums
-        func each(_ body: (Int, Double) -> Void) {
+    /// Fits to numbers of pictures of `shape` `[channels, height, width]`; the deviation of a constant channel is 1.
+    ///
+    /// - Parameter pictures: which of them count; nil means all.
+    package init(fitting values: [Float], shape: [Int], pictures: [Int]? = nil) {
+        let (channels, plane) = (shape[0], shape[1] * shape[2])
+        let pictures = pictures ?? Array(0..<values.count / max(1, channels * plane))
+        let count = Double(max(pictures.count * plane, 1))
+        /// The mean over all pictures of what `value` makes of the numbers of a channel.
+        func mean(_ channel: Int, _ value: (Double) -> Double) -> Double {
             values.withUnsafeBufferPointer { values in
-                for k in values.indices { body(k / plane % channels, Double(values[k])) }
+                var sum = 0.0
+                for picture in pictures {
+                    let start = (picture * channels + channel) * plane
+                    for k in start..<(start + plane) { sum += value(Double(values[k])) }
+                }
+                return sum / count
             }
         }
-        let count = Double(max(values.count / max(channels, 1), 1))
-        each { sums[$0] += $1 }
-        let means = sums.map { $0 / count }
-        each { squares[$0] += ($1 - means[$0]) * ($1 - means[$0]) }
-        self.init(means: means, deviations: squares.map { $0 > 0 ? ($0 / count).squareRoot() : 1 })
+        let means = (0..<channels).map { mean($0) { $0 } }
+        let variances = means.enumerated().map { channel, centre in mean(channel) { ($0 - centre) * ($0 - centre) } }
+        self.init(means: means, deviations: variances.map { $0 > 0 ? $0.squareRoot() : 1 })
     }
 
     private enum CodingKeys: String, CodingKey { case mean, deviation }

@@ -2,14 +2,14 @@ package import Basics
 
 /// Records of named values to rows of numbers: numeric columns standardised, categorical ones one-hot.
 ///
-/// Fitted on the training split alone and kept in the model file, so that a model sees at inference what it saw in training.
-/// An unknown category is all zeros. A missing category has a place of its own if the training split had one, else zeros; a
+/// Fitted on the examples that are learnt from alone and kept in the model file, so that a model sees at inference what it saw in training.
+/// An unknown category is all zeros. A missing category has a place of its own if one was missing there, else zeros; a
 /// missing number is the column's mean.
 package struct TabularEncoder: Codable, Hashable, Sendable {
     /// How one column is encoded.
     package struct Field: Codable, Hashable, Sendable {
         package var name: String
-        /// Set for numeric columns: the training split's mean and standard deviation (1 for a constant column).
+        /// Set for numeric columns: mean and standard deviation of what was fitted to (1 for a constant column).
         package var mean: Double?
         package var deviation: Double?
         /// Set for categorical columns, in the order of their places.
@@ -43,7 +43,12 @@ package struct TabularEncoder: Codable, Hashable, Sendable {
             switch table.columns[column.name] {
             case .numeric(let values): return try TabularEncoder.field(column.name, fitting: values)
             case .categorical(let codes, let categories):
-                return Field(name: column.name, categories: categories, hasMissingCategory: codes.contains(-1))
+                // A category that occurs in other rows only would get weights that nothing teaches.
+                let present = Set(codes)
+                return Field(
+                    name: column.name,
+                    categories: categories.enumerated().filter { present.contains(Int32($0.offset)) }.map(\.element),
+                    hasMissingCategory: present.contains(-1))
             case nil: throw MLOpsError(.usage, "the table has no column `\(column.name)`")
             }
         }
@@ -53,7 +58,7 @@ package struct TabularEncoder: Codable, Hashable, Sendable {
         let present = values.filter { !$0.isNaN }
         guard !present.isEmpty else {
             throw MLOpsError(
-                .usage, "numeric column `\(name)` has no value in the training split",
+                .usage, "numeric column `\(name)` has no value in the examples to learn from",
                 hint: "declare it as ignored in `\(DatasetDescription.fileName)`")
         }
         let mean = present.reduce(0, +) / Double(present.count)

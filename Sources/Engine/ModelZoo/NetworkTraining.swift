@@ -21,6 +21,8 @@ struct NetworkTraining {
     let training: ExampleSet
     let validation: ExampleSet?
     let classCount: Int
+    /// That make batches ahead of the steps; 0 makes each batch between two steps.
+    let loaderThreads: Int
 
     func run(_ observer: TrainingObserver) throws -> Outcome {
         var generator = Philox(seed: seed, stream: "weights")
@@ -30,8 +32,9 @@ struct NetworkTraining {
         let trainer = try Trainer(
             network, optimizer: plan.makeOptimizer(for: network), loss: loss, metrics: [.accuracy],
             configuration: configuration())
-        let source = try ExampleSource(training, plan: plan, classCount: classCount, seed: seed)
-        let held = try validation.map { try ExampleSource($0, plan: nil, classCount: classCount, seed: seed) }
+        let source = try ExampleSource(
+            training, augmentations: plan.augmentations, classCount: classCount, seed: seed, threads: loaderThreads)
+        let held = try validation.map { try ExampleSource($0, classCount: classCount, seed: seed) }
         var diagnoses: [NetworkDiagnosis] = []
         var fault: (any Error)?
         func diagnose(after epoch: Int) throws {
@@ -75,40 +78,61 @@ struct NetworkTraining {
 
     private func configuration() -> TrainerConfiguration {
         var configuration = TrainerConfiguration(epochs: plan.epochs, batchSize: plan.batchSize, seed: seed)
-        let warmUp = Int((plan.warmUpEpochs * Double(stepsPerEpoch)).rounded())
-        let steps = max(1, plan.epochs * stepsPerEpoch - warmUp)
-        let main: Schedule =
-            switch plan.schedule {
-            case .cosine: .cosine(steps: steps)
-            case .constant: .constant
-            case .step: plan.stepSchedule(steps: steps)
-            }
-        configuration.schedule = warmUp > 0 ? .warmUp(steps: warmUp, then: main) : main
+        configuration.schedule = plan.schedule(stepsPerEpoch: stepsPerEpoch)
+        if plan.schedule == .plateau {
+            configuration.plateau = PlateauSchedule(
+                factor: plan.decayFactor, patience: plan.decayEpochs > 0 ? Int(plan.decayEpochs.rounded(.up)) : 3)
+        }
         configuration.patience = validation != nil && plan.patience > 0 ? plan.patience : nil
         configuration.restoresBest = validation != nil
         configuration.dropsLast = dropsLast
         configuration.validationBatchSize = 256
         configuration.clipNorm = plan.clipNorm > 0 ? plan.clipNorm : nil
+        configuration.clipValue = plan.clipValue > 0 ? plan.clipValue : nil
+        configuration.microBatchSize = plan.microBatchSize > 0 ? plan.microBatchSize : nil
+        configuration.averageDecay = plan.averageDecay > 0 ? plan.averageDecay : nil
         return configuration
     }
 }
 
 extension TrainingPlan {
-    /// A tenth of the rate from half of `steps` on.
-    fileprivate func stepSchedule(steps: Int) -> NeuralNets.Schedule {
-        .step(interval: max(1, (steps + 1) / 2), factor: 0.1)
+    /// The factor of the rate at each step.
+    fileprivate func schedule(stepsPerEpoch: Int) -> NeuralNets.Schedule {
+        func steps(_ epochs: Double) -> Int { Int((epochs * Double(stepsPerEpoch)).rounded()) }
+        let all = epochs * stepsPerEpoch
+        let warmUp = schedule == .oneCycle ? 0 : steps(warmUpEpochs)
+        let rest = max(1, all - warmUp)
+        let main: NeuralNets.Schedule
+        switch schedule {
+        case .cosine: main = .cosine(steps: rest)
+        case .constant, .plateau: main = .constant
+        case .step:
+            main = .step(interval: max(1, decayEpochs > 0 ? steps(decayEpochs) : (rest + 1) / 2), factor: decayFactor)
+        case .linear: main = .polynomial(steps: rest)
+        case .oneCycle:
+            var cycle = OneCycle(steps: all)
+            cycle.momentum = 0.85...0.95
+            main = .oneCycle(cycle)
+        }
+        return warmUp > 0 ? .warmUp(steps: warmUp, then: main) : main
     }
 
     /// The optimizer of the plan over all parameters of `network`.
     package func makeOptimizer(for network: Module) -> any NeuralNets.Optimizer {
         let parameters = network.parameters().map(\.parameter)
         switch optimizer {
-        case .adamw: return AdamW(parameters, learningRate: learningRate, weightDecay: weightDecay)
-        case .adam: return Adam(parameters, learningRate: learningRate, weightDecay: weightDecay)
+        case .adamw:
+            return AdamW(parameters, learningRate: learningRate, weightDecay: weightDecay, isAMSGrad: isAMSGrad)
+        case .adam:
+            return Adam(parameters, learningRate: learningRate, weightDecay: weightDecay, isAMSGrad: isAMSGrad)
         case .sgd:
             return SGD(
                 parameters, learningRate: learningRate, momentum: momentum, isNesterov: momentum > 0,
                 weightDecay: weightDecay)
+        case .rmsprop:
+            return RMSProp(parameters, learningRate: learningRate, momentum: momentum, weightDecay: weightDecay)
+        case .adagrad: return Adagrad(parameters, learningRate: learningRate, weightDecay: weightDecay)
+        case .lamb: return LAMB(parameters, learningRate: learningRate, weightDecay: weightDecay)
         }
     }
 }
@@ -161,9 +185,11 @@ private final class ExampleSource: PlannedBatchSource {
 
     var count: Int { loader.count }
 
-    init(_ examples: ExampleSet, plan: TrainingPlan?, classCount: Int, seed: UInt64) throws {
+    init(
+        _ examples: ExampleSet, augmentations: [Augmentation] = [], classCount: Int, seed: UInt64, threads: Int = 0
+    ) throws {
         loader = try ExampleLoader(
-            examples, augmentations: plan?.augmentations ?? [], classCount: classCount, seed: seed, threads: 0)
+            examples, augmentations: augmentations, classCount: classCount, seed: seed, threads: threads)
         begin(epoch: 1, batches: [])
     }
 

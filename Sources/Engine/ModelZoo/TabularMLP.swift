@@ -26,7 +26,7 @@ package struct TabularMLP: Recipe {
                 "hidden", .integers(1...8192, maximumCount: 16), default: [128, 64], "widths of the hidden layers"),
             HyperParameter("batch_norm", .boolean, default: true, "normalise each hidden layer over the batch"),
             HyperParameter("dropout", .number(0...0.9), default: 0.2, "share of hidden units zeroed in training"),
-            Blocks.activationSetting,
+            Blocks.activationSetting, TrainingPlan.mixupParameter,
         ]
             + TrainingPlan.parameters(
                 TrainingPlan.Defaults(

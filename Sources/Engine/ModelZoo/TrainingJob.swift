@@ -69,6 +69,8 @@ package struct TrainingJob: Sendable {
     package let dataset: DatasetFolder
     package let settings: HyperParameters
     package let seed: UInt64
+    /// That put batches together ahead of the steps; the result does not depend on them. nil lets the job decide.
+    package var loaderThreads: Int?
 
     /// Checks everything that can be checked before the data are read.
     ///
@@ -109,13 +111,14 @@ package struct TrainingJob: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         let plan = TrainingPlan(settings)
-        var (encoding, examples) = try DatasetEncoding.fitting(dataset)
-        if plan.exampleLimit > 0 {
-            examples = examples.subset(Splits.sample(labels: examples.labels, count: plan.exampleLimit, seed: seed))
-        }
-        let split = Splits.stratified(labels: examples.labels, fraction: plan.validationShare, seed: seed)
-        guard !split.kept.isEmpty else {
-            throw MLOpsError(.usage, "the training split of `\(dataset.path)` has no examples left to learn from")
+        var split = (kept: [Int](), heldOut: [Int]())
+        // What is held out has no say in means and deviations.
+        let (encoding, examples) = try DatasetEncoding.fitting(dataset) { labels in
+            split = plan.split(labels: labels, seed: seed)
+            guard !split.kept.isEmpty else {
+                throw MLOpsError(.usage, "the training split of `\(dataset.path)` has no examples left to learn from")
+            }
+            return split.kept
         }
         let architecture = try recipe.architecture(
             input: encoding.input.shape, classes: encoding.classes.count, settings: settings)
@@ -126,7 +129,8 @@ package struct TrainingJob: Sendable {
         case .gradientDescent:
             let training = NetworkTraining(
                 architecture: architecture, plan: plan, seed: seed, training: examples.subset(split.kept),
-                validation: held, classCount: encoding.classes.count)
+                validation: held, classCount: encoding.classes.count,
+                loaderThreads: loaderThreads ?? TrainingJob.loaderThreads(plan))
             outcome = try training.run(observer)
         case .perceptronRule:
             let training = PerceptronTraining(
@@ -143,5 +147,10 @@ package struct TrainingJob: Sendable {
             bestEpoch: outcome.bestEpoch, trainExampleCount: split.kept.count,
             validationExampleCount: split.heldOut.count, parameterCount: outcome.parameterCount,
             seconds: (clock.now - start).seconds, diagnoses: outcome.diagnoses)
+    }
+
+    /// A thread of its own pays where pictures are changed and there is a core that it can have.
+    private static func loaderThreads(_ plan: TrainingPlan) -> Int {
+        plan.augmentations.isEmpty || EngineThreads.count < 2 ? 0 : 1
     }
 }

@@ -4,8 +4,12 @@ internal import NeuralNets
 
 /// The settings that every recipe shares: optimizer, schedule, batches, stopping.
 package struct TrainingPlan: Hashable, Sendable {
-    package enum Optimizer: String, CaseIterable, Sendable { case adamw, sgd, adam }
-    package enum Schedule: String, CaseIterable, Sendable { case cosine, constant, step }
+    package enum Optimizer: String, CaseIterable, Sendable { case adamw, sgd, adam, rmsprop, adagrad, lamb }
+    package enum Schedule: String, CaseIterable, Sendable {
+        case cosine, constant, step, linear
+        case oneCycle = "one_cycle"
+        case plateau
+    }
     /// Of the weights of linear layers and convolutions, as torch.nn.init names them.
     package enum Initialization: String, CaseIterable, Sendable {
         case standard
@@ -33,8 +37,14 @@ package struct TrainingPlan: Hashable, Sendable {
     package var learningRate: Double
     package var optimizer: Optimizer
     package var momentum: Double
+    /// Whether Adam and AdamW divide by the largest second moment so far.
+    package var isAMSGrad: Bool
     package var weightDecay: Double
     package var schedule: Schedule
+    /// Epochs between the drops of the schedule `step`, or without a better loss that `plateau` bears; 0 for their defaults.
+    package var decayEpochs: Double
+    /// What a drop of `step` or `plateau` multiplies the rate by.
+    package var decayFactor: Double
     /// Epochs, fractions included, over which the learning rate rises from 0.
     package var warmUpEpochs: Double
     /// The share of the training split that is held out to stop early and to choose the best epoch; 0 for none.
@@ -46,6 +56,12 @@ package struct TrainingPlan: Hashable, Sendable {
     package var exampleLimit: Int
     /// The L2 norm that all gradients together are scaled down to; 0 for never.
     package var clipNorm: Double
+    /// What each number of the gradients is cut to, ±; 0 for never.
+    package var clipValue: Double
+    /// Examples of a batch that go through the network at once; 0 for all.
+    package var microBatchSize: Int
+    /// The share of the past in a moving average of the weights, which becomes the result; 0 for none.
+    package var averageDecay: Double
     package var initialization: Initialization
     /// How pictures are changed anew in each epoch.
     package var augmentations: [Augmentation]
@@ -56,32 +72,51 @@ package struct TrainingPlan: Hashable, Sendable {
         learningRate = settings.number("learning_rate")
         optimizer = Optimizer(rawValue: settings.text("optimizer")) ?? .adamw
         momentum = settings.number("momentum")
+        isAMSGrad = settings.boolean("amsgrad")
         weightDecay = settings.number("weight_decay")
         schedule = Schedule(rawValue: settings.text("schedule")) ?? .cosine
+        decayEpochs = settings.number("decay_epochs")
+        decayFactor = settings.number("decay_factor")
         warmUpEpochs = settings.number("warm_up_epochs")
         validationShare = settings.number("validation_share")
         patience = settings.integer("patience")
         labelSmoothing = settings.number("label_smoothing")
         exampleLimit = settings.integer("example_limit")
         clipNorm = settings.number("clip_norm")
+        clipValue = settings.number("clip_value")
+        microBatchSize = settings.integer("micro_batch_size")
+        averageDecay = settings.number("average_decay")
         initialization = Initialization(rawValue: settings.text("initialization")) ?? .standard
-        augmentations = []
-        if settings.integer("crop") > 0 { augmentations.append(.crop(padding: settings.integer("crop"))) }
-        if settings.boolean("flip") { augmentations.append(.flip()) }
-        if settings.number("rotation") > 0 { augmentations.append(.rotation(degrees: settings.number("rotation"))) }
-        if settings.integer("cutout") > 0 { augmentations.append(.cutout(size: settings.integer("cutout"))) }
+        augmentations = TrainingPlan.augmentations(settings)
     }
 
-    /// The settings that change pictures.
-    package static func augmentationParameters(crop: Int = 0, flip: Bool = false) -> [HyperParameter] {
-        [
-            HyperParameter(
-                "crop", .integer(0...64), default: .int(Int64(crop)),
-                "black pixels put around a picture before a random window of the old size is cut out"),
-            HyperParameter("flip", .boolean, default: .bool(flip), "mirror half of the pictures, left to right"),
-            HyperParameter("rotation", .number(0...180), default: 0, "degrees that pictures are turned by at most"),
-            HyperParameter("cutout", .integer(0...128), default: 0, "side of a random square that is blanked"),
-        ]
+    /// What the settings ask for, in the order in which it is done; a recipe without one of them has none.
+    private static func augmentations(_ settings: HyperParameters) -> [Augmentation] {
+        var list: [Augmentation] = []
+        if settings.integer("crop") > 0 { list.append(.crop(padding: settings.integer("crop"))) }
+        if settings.boolean("flip") { list.append(.flip()) }
+        if settings.number("rotation") > 0 { list.append(.rotation(degrees: settings.number("rotation"))) }
+        let (brightness, contrast) = (settings.number("brightness"), settings.number("contrast"))
+        let saturation = settings.number("saturation")
+        if brightness + contrast + saturation > 0 {
+            list.append(.jitter(brightness: brightness, contrast: contrast, saturation: saturation))
+        }
+        if settings.integer("cutout") > 0 { list.append(.cutout(size: settings.integer("cutout"))) }
+        // Of both, an example is mixed in one way: half of them by windows, the others by sums.
+        if settings.number("cutmix") > 0 {
+            list.append(.cutmix(alpha: settings.number("cutmix"), probability: 0.5))
+        }
+        if settings.number("mixup") > 0 { list.append(.mixup(alpha: settings.number("mixup"))) }
+        return list
+    }
+
+    /// The examples to learn from and those held out, of a training split with these labels.
+    func split(labels: [Int], seed: UInt64) -> (kept: [Int], heldOut: [Int]) {
+        let used =
+            exampleLimit > 0
+            ? Splits.sample(labels: labels, count: exampleLimit, seed: seed) : Array(labels.indices)
+        let split = Splits.stratified(labels: used.map { labels[$0] }, fraction: validationShare, seed: seed)
+        return (split.kept.map { used[$0] }, split.heldOut.map { used[$0] })
     }
 
     /// The defaults of one recipe.
@@ -95,55 +130,5 @@ package struct TrainingPlan: Hashable, Sendable {
         package var validationShare = 0.0
         package var patience = 0
         package var initialization = Initialization.standard
-    }
-
-    /// The shared settings, with the defaults of one recipe.
-    package static func parameters(_ defaults: Defaults) -> [HyperParameter] {
-        loopParameters(defaults) + rateParameters(defaults)
-    }
-
-    private static func loopParameters(_ defaults: Defaults) -> [HyperParameter] {
-        [
-            HyperParameter(
-                "epochs", .integer(1...10000), default: .int(Int64(defaults.epochs)), "passes over the training split"),
-            HyperParameter(
-                "batch_size", .integer(1...65536), default: .int(Int64(defaults.batchSize)), "examples of one step"),
-            HyperParameter(
-                "validation_share", .number(0...0.5), default: .double(defaults.validationShare),
-                "share of the training split held out, by class, to choose the best epoch"),
-            HyperParameter(
-                "patience", .integer(0...10000), default: .int(Int64(defaults.patience)),
-                "epochs without a better validation loss before training stops, 0 for never"),
-            HyperParameter(
-                "label_smoothing", .number(0...0.5), default: 0, "share of each label spread over all classes"),
-            HyperParameter(
-                "example_limit", .integer(0...1_000_000_000), default: 0, "training examples to use, 0 for all"),
-        ]
-    }
-
-    private static func rateParameters(_ defaults: Defaults) -> [HyperParameter] {
-        [
-            HyperParameter(
-                "learning_rate", .number(1e-8...1000), default: .double(defaults.learningRate),
-                "the schedule's largest step size"),
-            HyperParameter(
-                "optimizer", .choice(Optimizer.allCases.map(\.rawValue)), default: .string(defaults.optimizer.rawValue),
-                "AdamW, stochastic gradient descent with Nesterov momentum, or Adam"),
-            HyperParameter("momentum", .number(0...0.999), default: 0.9, "of the optimizer sgd"),
-            HyperParameter(
-                "weight_decay", .number(0...1), default: .double(defaults.weightDecay), "pull of the weights towards 0"),
-            HyperParameter(
-                "schedule", .choice(Schedule.allCases.map(\.rawValue)), default: "cosine",
-                "how the learning rate falls after the warm-up; step: to a tenth at half"),
-            HyperParameter(
-                "warm_up_epochs", .number(0...1000), default: .double(defaults.warmUpEpochs),
-                "epochs over which the learning rate rises from 0"),
-            HyperParameter(
-                "clip_norm", .number(0...1e6), default: 0, "norm that the gradients are scaled down to, 0 for never"),
-            HyperParameter(
-                "initialization", .choice(Initialization.allCases.map(\.rawValue)),
-                default: .string(defaults.initialization.rawValue),
-                "of the weights; wide is a normal distribution of deviation 1, which saturates"),
-        ]
     }
 }

@@ -12,7 +12,7 @@ private func pictures(channels: Int = 3, side: Int = 8) -> ExampleSet {
         shape: [channels, side, side],
         features: .pixels(
             pixels,
-            normalisation: PixelNormalisation(fitting: pixels, channels: channels, plane: side * side)),
+            normalisation: PixelNormalisation(fitting: pixels, shape: [channels, side, side])),
         labels: (0..<12).map { $0 % 3 })
 }
 

@@ -34,6 +34,25 @@ private func fixture(_ name: String) -> String {
         #expect(examples.subset([5, 2]).floats(at: [1]) == examples.floats(at: [2]))
     }
 
+    @Test func onlyChosenPicturesDecideTheNormalisation() throws {
+        let folder = try TemporaryFolder()
+        let all = try dataset(folder)
+        let chosen = [0, 3, 4, 9]
+        let (encoding, examples) = try DatasetEncoding.fitting(all) { labels in
+            #expect(labels.count == 12)
+            return chosen
+        }
+        #expect(examples.count == 12)
+        func moments(_ values: [Float]) -> (mean: Float, variance: Float) {
+            let mean = values.reduce(0, +) / Float(values.count)
+            return (mean, values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(values.count))
+        }
+        let own = moments(examples.floats(at: chosen))
+        #expect(abs(own.mean) < 1e-5 && abs(own.variance - 1) < 1e-4)
+        #expect(abs(moments(examples.floats(at: Array(0..<12))).mean) > 1e-3)
+        #expect(try encoding.input != DatasetEncoding.fitting(all).encoding.input)
+    }
+
     @Test func picturesWithoutAsManyLabelsAreDamaged() throws {
         let folder = try TemporaryFolder()
         try folder.write("short-ubyte", [0, 0, 8, 1, 0, 0, 0, 2, 1, 1])

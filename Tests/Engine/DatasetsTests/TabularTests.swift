@@ -50,6 +50,25 @@ private func adult(
         #expect(test.groups["sex"] == ["Female", "?"])
     }
 
+    @Test func whatIsNotChosenHasNoSayInTheEncoding() throws {
+        let dataset = try adult(folder)
+        var seen: [Int] = []
+        let (encoding, training) = try DatasetEncoding.fitting(dataset) { labels in
+            seen = labels
+            return [0, 3]
+        }
+        #expect(seen == [0, 1, 0, 1])
+        guard case .tabular(let encoder) = encoding.input else {
+            Issue.record("a table is tabular")
+            return
+        }
+        // Neither the age of 50 nor `Gov`, `Female` or a missing work is known.
+        #expect(encoder.fields[0].mean == 35 && encoder.fields[0].deviation == 5)
+        #expect(encoder.featureNames == ["age", "work=Private", "sex=Male"])
+        #expect(encoding.classes == ["<=50K", ">50K"])
+        #expect(training.floats(at: [0, 1, 2, 3]) == [-1, 1, 1, 3, 0, 0, 0, 0, 1, 1, 1, 1])
+    }
+
     @Test func aRecordIsEncodedAsItsRowWas() throws {
         let dataset = try adult(folder)
         let (encoding, training) = try DatasetEncoding.fitting(dataset)

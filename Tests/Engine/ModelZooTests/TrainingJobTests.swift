@@ -75,6 +75,37 @@ private let quick: JSONValue = ["epochs": 6, "batch_size": 32, "hidden": [16], "
         #expect(try bytes(seed: 6, threads: 2) != first)
     }
 
+    @Test func theThreadsThatMakeBatchesAheadChangeNothing() throws {
+        let config: JSONValue = [
+            "epochs": 3, "batch_size": 32, "hidden": [16], "mixup": 0.4, "validation_share": 0.1, "micro_batch_size": 20,
+        ]
+        func bytes(threads: Int) throws -> [UInt8] {
+            var job = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: config, seed: 4)
+            job.loaderThreads = threads
+            try job.run().save(to: folder("m.safetensors"))
+            return try folder.read("m.safetensors")
+        }
+        let alone = try bytes(threads: 0)
+        for threads in [1, 3] { #expect(try bytes(threads: threads) == alone, "\(threads) threads") }
+    }
+
+    /// Each setting changes what is learned, and the network still learns.
+    @Test(arguments: [
+        ["optimizer": "rmsprop", "learning_rate": 0.002], ["optimizer": "adagrad", "learning_rate": 0.05],
+        ["optimizer": "lamb", "learning_rate": 0.02], ["optimizer": "sgd", "learning_rate": 0.1],
+        ["optimizer": "adam"], ["amsgrad": true], ["schedule": "one_cycle"], ["schedule": "linear"],
+        ["schedule": "constant"], ["schedule": "step", "decay_epochs": 2, "decay_factor": 0.5],
+        ["schedule": "plateau", "decay_epochs": 1, "warm_up_epochs": 0], ["average_decay": 0.9], ["clip_norm": 0.1],
+        ["clip_value": 0.01], ["micro_batch_size": 8], ["label_smoothing": 0.1], ["mixup": 0.3],
+    ] as [JSONValue])
+    func aSettingOfTheTrainingTakesEffect(_ settings: JSONValue) throws {
+        let plain = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: quick, seed: 1).run()
+        let config = JSONValue.object((quick.object ?? [:]).merging(settings.object ?? [:]) { $1 })
+        let model = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: config, seed: 1).run()
+        #expect(model.file.tensors["0.weight"]?.floats() != plain.file.tensors["0.weight"]?.floats())
+        #expect(try #require(model.history.last?.validationAccuracy) > 0.8)
+    }
+
     @Test func trainingStopsWhenValidationNoLongerImproves() throws {
         let config: JSONValue = [
             "epochs": 200, "patience": 2, "learning_rate": 0.02, "hidden": [32], "dropout": 0, "batch_size": 64,
@@ -85,6 +116,27 @@ private let quick: JSONValue = ["epochs": 6, "batch_size": 32, "hidden": [16], "
         #expect(model.bestEpoch == model.history.count - 2)
         let losses = model.history.compactMap(\.validationLoss)
         #expect(losses[model.bestEpoch - 1] == losses.min())
+    }
+
+    @Test func whatIsHeldOutHasNoSayInTheNormalisation() throws {
+        let labels = try DatasetEncoding.fitting(dataset).training.labels
+        let split = Splits.stratified(labels: labels, fraction: 0.1, seed: 3)
+        let lines = String(decoding: try folder.read("train.csv"), as: UTF8.self).split(separator: "\n")
+        /// The mean of column `a` in the model, with row `outlier` far away.
+        func mean(outlier: Int?) throws -> Double {
+            var lines = lines
+            if let outlier { lines[outlier] = Substring("1e9" + lines[outlier].drop { $0 != "," }) }
+            try folder.write("train.csv", lines.joined(separator: "\n") + "\n")
+            let config: JSONValue = ["epochs": 1, "validation_share": 0.1]
+            let model = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: config, seed: 3).run()
+            let input: InputEncoding = try model.file.description.input.decode()
+            guard case .tabular(let encoder) = input else { return .nan }
+            return encoder.fields[0].mean ?? .nan
+        }
+        let plain = try mean(outlier: nil)
+        #expect((0...10).contains(plain))
+        #expect(try mean(outlier: split.heldOut[0]) == plain)
+        #expect(try mean(outlier: split.kept[0]) > 1e6)
     }
 
     @Test func anExampleLimitKeepsTheClassesShares() throws {
