@@ -108,9 +108,8 @@ struct EngineBench {
     private static func update(_ optimizer: any Optimizer, _ loss: () throws -> Tensor) throws {
         let parameters = optimizer.parameters
         // The graph ends with this loop, so that the parameters can be changed in place.
-        for (parameter, gradient) in zip(parameters, try grad(of: loss(), with: parameters.map(\.value))) {
-            parameter.gradient = gradient
-        }
+        let gradients = try grad(of: loss(), with: parameters.map(\.value), keepsGraph: false)
+        for (parameter, gradient) in zip(parameters, gradients) { parameter.gradient = gradient }
         try optimizer.step()
         optimizer.clearGradients()
     }

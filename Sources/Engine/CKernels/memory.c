@@ -11,6 +11,7 @@ enum { classes = 512, huge = 4 << 20 };
 static atomic_int lock;
 static void *lists[classes];
 static size_t live, pooled, peak, limit = (size_t)1 << 30;
+static int isFixed;
 static _Thread_local int64_t balance;
 
 // Held for a few instructions by each allocation: a mutex would cost more than what it guards.
@@ -57,12 +58,16 @@ void *ck_allocate(size_t bytes) {
     return block;
 }
 
+// What may wait for use: the limit or, unless that was set, as much as makes the most that was ever in use at once. A training whose
+// steps need more than the limit would else give pages to the system in each of them, which clears them for the next.
+static size_t most(void) { return !isFixed && peak > live + limit ? peak - live : limit; }
+
 void ck_release(void *memory, size_t bytes) {
     size_t size, class = classOf(bytes, &size);
     balance -= (int64_t)size;
     acquire();
     live -= size;
-    int keeps = pooled + size <= limit;
+    int keeps = pooled + size <= most();
     if (keeps) {
         *(void **)memory = lists[class];
         lists[class] = memory;
@@ -75,6 +80,7 @@ void ck_release(void *memory, size_t bytes) {
 void ck_limit_pool(size_t bytes) {
     acquire();
     limit = bytes;
+    isFixed = 1;
     // Only what is kept now beyond the limit goes, whatever its size.
     void *surplus = NULL;
     for (size_t class = 1; class < classes && pooled > limit; class++) {

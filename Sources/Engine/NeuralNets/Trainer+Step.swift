@@ -78,7 +78,7 @@ extension Trainer {
     private func addGradients(of loss: Tensor, _ trained: [(path: String, parameter: Parameter)]) throws {
         let gradients: [Tensor]
         do {
-            gradients = try grad(of: loss, with: trained.map(\.parameter.value))
+            gradients = try grad(of: loss, with: trained.map(\.parameter.value), keepsGraph: false)
         } catch let error as MLOpsError {
             throw MLOpsError(
                 .failed, "the gradients of \(trained.count) parameters cannot be computed: \(error.message)",

@@ -7,11 +7,15 @@ internal import Basics
 ///   - targets: variables (`requiringGradient()`) or results of operations on them.
 ///   - seed: of `output`'s shape; 1 if nil.
 ///   - createGraph: whether the gradients can be differentiated again.
+///   - keepsGraph: whether the graph of `output` stays for another call. Without it each operation gives back what it kept as soon
+///     as the gradient has passed it, so that the memory of a training step does not grow on the way back.
 /// - Throws: if `output` does not depend on a target, if an operation between them has no backward rule, or if `output` is no
 ///   scalar and there is no seed.
 public func grad(
-    of output: Tensor, with targets: [Tensor], seed: Tensor? = nil, createGraph: Bool = false
+    of output: Tensor, with targets: [Tensor], seed: Tensor? = nil, createGraph: Bool = false, keepsGraph: Bool = true
 ) throws -> [Tensor] {
+    precondition(
+        keepsGraph || !createGraph, "gradients that can be differentiated again need the graph that they came from")
     let nodes = try targets.enumerated().map { index, target in
         guard let node = target.node else {
             throw MLOpsError(
@@ -29,7 +33,8 @@ public func grad(
     guard seed.shape == output.shape else {
         throw shapeError("grad", output.shape, seed.shape, "the seed must have the output's shape")
     }
-    let gradients = try backpropagate(from: root, seed, to: nodes, stopsAtTargets: false, createGraph: createGraph)
+    let gradients = try backpropagate(
+        from: root, seed, to: nodes, stopsAtTargets: false, createGraph: createGraph, keepsGraph: keepsGraph)
     return try gradients.enumerated().map { index, gradient in
         guard let gradient else {
             throw MLOpsError(
@@ -51,9 +56,10 @@ private func defaultSeed(of output: Tensor) throws -> Tensor {
 ///
 /// - Parameter stopsAtTargets: whether targets count as independent, even where one was computed from another.
 func backpropagate(
-    from root: GraphNode, _ seed: Tensor, to targets: [GraphNode], stopsAtTargets: Bool, createGraph: Bool
+    from root: GraphNode, _ seed: Tensor, to targets: [GraphNode], stopsAtTargets: Bool, createGraph: Bool,
+    keepsGraph: Bool = true
 ) throws -> [Tensor?] {
-    var pass = BackwardPass(from: root, to: targets, stopsAtTargets: stopsAtTargets)
+    var pass = BackwardPass(from: root, to: targets, stopsAtTargets: stopsAtTargets, keepsGraph: keepsGraph)
     return try withRecording(createGraph) { try pass.run(createGraph ? seed : seed.detached) }
 }
 
@@ -71,8 +77,9 @@ private struct BackwardPass {
     private var gradients: [Tensor?]
     private let targets: [Int?]
     private let stopsAtTargets: Bool
+    private let keepsGraph: Bool
 
-    init(from root: GraphNode, to targets: [GraphNode], stopsAtTargets: Bool) {
+    init(from root: GraphNode, to targets: [GraphNode], stopsAtTargets: Bool, keepsGraph: Bool) {
         let stops = stopsAtTargets ? Set(targets.map(ObjectIdentifier.init)) : []
         var numbers = [ObjectIdentifier(root): 0]
         nodes.append(root)
@@ -97,6 +104,7 @@ private struct BackwardPass {
             starts.append(parents.count)
         }
         self.stopsAtTargets = stopsAtTargets
+        self.keepsGraph = keepsGraph
         self.targets = targets.map { numbers[ObjectIdentifier($0)] }
         isTarget = [Bool](repeating: false, count: nodes.count)
         isNeeded = isTarget
@@ -124,6 +132,7 @@ private struct BackwardPass {
                 if stopsAtTargets { continue }
             }
             if isNeededAbove(index) { try step(gradient, through: index) }
+            if !keepsGraph { nodes[index].letGo() }
         }
         return targets.map { $0.flatMap { results[$0] } }
     }
@@ -132,6 +141,11 @@ private struct BackwardPass {
     private mutating func step(_ gradient: Tensor, through index: Int) throws {
         let node = nodes[index]
         guard let rule = node.rule else {
+            if node.isSpent {
+                throw MLOpsError(
+                    .failed, "`grad`: the graph below `\(node.operation)` was given back by an earlier call",
+                    hint: "compute the output again, or call with `keepsGraph: true` first")
+            }
             throw MLOpsError(
                 .failed, "operation `\(node.operation)` has no backward rule, so no gradient flows through it",
                 hint: "detach its output where no gradient is wanted")

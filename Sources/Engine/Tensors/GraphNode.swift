@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// One operation that was applied: where its inputs came from and how a gradient flows back to them.
 ///
-/// `@unchecked Sendable`: nothing changes after `init`, but in `deinit`, when nobody else refers to it.
+/// `@unchecked Sendable`: nothing changes after `init`, but in `deinit`, when nobody else refers to it, and in `letGo`, whose caller
+/// has the graph for itself.
 final class GraphNode: @unchecked Sendable {
     /// The gradient of each input, nil where there is none, from the gradient of the output and the output itself.
     typealias Rule = @Sendable (_ gradient: Tensor, _ output: Tensor) throws -> [Tensor?]
@@ -19,7 +20,9 @@ final class GraphNode: @unchecked Sendable {
     private(set) var rule: Rule?
     let isLeaf: Bool
     /// The output without its node (which would be a cycle), if the rule asks for it.
-    let output: Tensor?
+    private(set) var output: Tensor?
+    /// Whether what the rule needs was given back.
+    private(set) var isSpent = false
     /// Of a slice: where it lies in its input. A gradient can be added there without the rule.
     let place: SlicePlace?
 
@@ -33,6 +36,14 @@ final class GraphNode: @unchecked Sendable {
         self.output = output
         self.place = place
         number = GraphNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    /// Gives back what only the backward rule needs; no gradient flows through the node afterwards.
+    func letGo() {
+        guard !isLeaf else { return }
+        rule = nil
+        output = nil
+        isSpent = true
     }
 
     static func leaf() -> GraphNode {

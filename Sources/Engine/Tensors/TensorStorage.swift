@@ -43,7 +43,8 @@ public struct EngineMemory: Sendable, Hashable {
     /// Bytes that the calling thread took for tensors less those that it gave back: what tests watch, whatever others do.
     package static var balanceOfThread: Int { Int(ck_memory_of_thread()) }
 
-    /// Sets how many unused bytes the pool may keep (1 GiB at first) and returns what is above that to the system.
+    /// Sets how many unused bytes the pool may keep and returns what is above that to the system. At first it is 1 GiB or, once
+    /// more than that was in use, what brings it to the most that was in use at once.
     public static func limitPool(to byteCount: Int) {
         precondition(byteCount >= 0, "a pool of \(byteCount) bytes cannot be")
         ck_limit_pool(byteCount)

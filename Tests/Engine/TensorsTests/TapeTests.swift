@@ -68,7 +68,8 @@ import Testing
         let rows = try (0..<count).map { try x.selected(axis: 0, $0) }
         // Overlapping ones, with steps, of the whole, and the whole itself.
         let parts = try [x.slice(axis: 1, 0..<12), x.slice(axis: 1, 8..<20), x.slice(axis: 1, 0..<12, step: 1)]
-        let joined = try Tensor.stacked(rows) * x + Tensor.concatenated([parts[0], parts[1].slice(axis: 1, 0..<8)], axis: 1)
+        let joined =
+            try Tensor.stacked(rows) * x + Tensor.concatenated([parts[0], parts[1].slice(axis: 1, 0..<8)], axis: 1)
         let y = try joined.sum() + parts[2].slice(axis: 0, 0..<count, step: 2).sum() * 10
         let found = try grad(of: y, with: [x])[0].floats()
         var expected = x.floats().map { 2 * $0 }
@@ -88,6 +89,22 @@ import Testing
         // Σ a²b = x0²x1 + x1²x2 + x2²x3
         #expect(first.doubles() == [4, 1 + 12, 4 + 24, 9])
         #expect(try grad(of: first.selected(axis: 0, 1), with: [x])[0].doubles() == [2, 6, 4, 0])
+    }
+
+    @Test func aGraphThatIsNotKeptIsGivenBackOnTheWay() throws {
+        let x = try Tensor.ones([1 << 16]).requiringGradient()
+        func make() throws -> Tensor { try (0..<20).reduce(x) { y, _ in try y * y }.sum() }
+        let kept = try make()
+        let expected = try grad(of: kept, with: [x])[0].floats()
+        #expect(try grad(of: kept, with: [x])[0].floats() == expected)
+        let y = try make()
+        let before = EngineMemory.balanceOfThread
+        let gradient = try grad(of: y, with: [x], keepsGraph: false)[0]
+        #expect(gradient.floats() == expected)
+        // The outputs of nineteen products, of 256 KiB each, are gone although `y` is still there; one gradient has come.
+        #expect(EngineMemory.balanceOfThread < before - 17 * (1 << 18))
+        let error = try #require(throws: MLOpsError.self) { try grad(of: y, with: [x]) }
+        #expect(error.message.contains("was given back") && error.hint?.contains("keepsGraph") == true)
     }
 
     @Test func everyRecordedOperationHasACase() throws {
