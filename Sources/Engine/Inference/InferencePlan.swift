@@ -28,6 +28,7 @@ package struct InferencePlan: Sendable {
     enum Kernel: Sendable {
         case linear(weight: Tensor, bias: Tensor?, FusedActivation)
         case conv2d(weight: Tensor, bias: Tensor?, Window, groups: Int, FusedActivation)
+        case convTranspose2d(weight: Tensor, bias: Tensor?, Window, outputPadding: Int, groups: Int)
         case batchNorm(weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, FusedActivation)
         case layerNorm(weight: Tensor, bias: Tensor)
         case add(FusedActivation)
@@ -166,6 +167,9 @@ extension InferencePlan.Kernel {
         case .conv2d(let weight, let bias, let window, let groups, let activation):
             return try x.conv2d(
                 weight: weight, bias: bias, window: window, groups: groups, adding: other, activation: activation)
+        case .convTranspose2d(let weight, let bias, let window, let padding, let groups):
+            return try x.convTranspose2d(
+                weight: weight, bias: bias, window: window, outputPadding: padding, groups: groups)
         case .batchNorm(let weight, let bias, let mean, let variance, let activation):
             return try x.batchNorm(
                 weight: weight, bias: bias, mean: mean, variance: variance, epsilon: Architecture.batchNormEpsilon,

@@ -84,6 +84,10 @@ struct InferencePlanner {
         case .conv2d(let sizes):
             return .conv2d(
                 weight: weights[0], bias: sizes.hasBias ? weights[1] : nil, sizes.window, groups: sizes.groups, .none)
+        case .convTranspose2d(let sizes, let padding):
+            return .convTranspose2d(
+                weight: weights[0], bias: sizes.hasBias ? weights[1] : nil, sizes.window, outputPadding: padding,
+                groups: sizes.groups)
         case .batchNorm:
             return .batchNorm(weight: weights[0], bias: weights[1], mean: weights[2], variance: weights[3], .none)
         case .layerNorm: return .layerNorm(weight: weights[0], bias: weights[1])

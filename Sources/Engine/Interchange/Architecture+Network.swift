@@ -34,6 +34,10 @@ extension LayerSpec {
             return Conv2d(
                 convolution.inputs, convolution.outputs, window: convolution.window, groups: convolution.groups,
                 hasBias: convolution.hasBias, initializer: initializer, using: &generator)
+        case .convTranspose2d(let convolution, let outputPadding):
+            return ConvTranspose2d(
+                convolution.inputs, convolution.outputs, window: convolution.window, outputPadding: outputPadding,
+                groups: convolution.groups, hasBias: convolution.hasBias, initializer: initializer, using: &generator)
         case .maxPool2d(let window): return MaxPool2d(window)
         case .avgPool2d(let window, let countsPadding): return AvgPool2d(window, countsPadding: countsPadding)
         case .globalAvgPool2d: return GlobalAvgPool2d()

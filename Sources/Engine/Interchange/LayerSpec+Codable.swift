@@ -5,6 +5,7 @@ extension LayerSpec: Codable {
         case type, inputs, outputs, bias, kernel, stride, padding, dilation, groups, features, probability, slope
         case branch, shortcut
         case countsPadding = "counts_padding"
+        case outputPadding = "output_padding"
     }
 
     /// The keys that a layer of `type` may have besides `type`; nil for an unknown type.
@@ -12,6 +13,8 @@ extension LayerSpec: Codable {
         switch type {
         case "linear": [.inputs, .outputs, .bias]
         case "conv2d": [.inputs, .outputs, .bias, .kernel, .stride, .padding, .dilation, .groups]
+        case "conv_transpose2d":
+            [.inputs, .outputs, .bias, .kernel, .stride, .padding, .dilation, .groups, .outputPadding]
         case "max_pool2d": [.kernel, .stride, .padding, .dilation]
         case "avg_pool2d": [.kernel, .stride, .padding, .countsPadding]
         case "global_avg_pool2d", "flatten", "relu", "relu6", "tanh", "sigmoid", "gelu": []
@@ -48,11 +51,10 @@ extension LayerSpec: Codable {
         case "linear":
             return .linear(
                 inputs: try values.size(.inputs), outputs: try values.size(.outputs), hasBias: try values.flag(.bias))
-        case "conv2d":
-            return .conv2d(
-                ConvolutionSpec(
-                    inputs: try values.size(.inputs), outputs: try values.size(.outputs), window: try window(values),
-                    groups: try values.size(.groups, default: 1), hasBias: try values.flag(.bias)))
+        case "conv2d": return .conv2d(try convolution(values))
+        case "conv_transpose2d":
+            return .convTranspose2d(
+                try convolution(values), outputPadding: try values.size(.outputPadding, default: 0))
         case "max_pool2d": return .maxPool2d(try window(values))
         case "avg_pool2d":
             return .avgPool2d(try window(values), countsPadding: try values.flag(.countsPadding))
@@ -72,6 +74,12 @@ extension LayerSpec: Codable {
         case "concatenated": return .concatenated(branch: try values.layers(.branch))
         default: throw values.fault(.type, "layer type `\(type)` is not known")
         }
+    }
+
+    private static func convolution(_ values: LayerValues<CodingKeys>) throws -> ConvolutionSpec {
+        ConvolutionSpec(
+            inputs: try values.size(.inputs), outputs: try values.size(.outputs), window: try window(values),
+            groups: try values.size(.groups, default: 1), hasBias: try values.flag(.bias))
     }
 
     private static func window(_ values: LayerValues<CodingKeys>) throws -> Window {
@@ -95,12 +103,10 @@ extension LayerSpec: Codable {
             try values.encode(inputs, forKey: .inputs)
             try values.encode(outputs, forKey: .outputs)
             if !hasBias { try values.encode(false, forKey: .bias) }
-        case .conv2d(let convolution):
-            try values.encode(convolution.inputs, forKey: .inputs)
-            try values.encode(convolution.outputs, forKey: .outputs)
-            if !convolution.hasBias { try values.encode(false, forKey: .bias) }
-            if convolution.groups != 1 { try values.encode(convolution.groups, forKey: .groups) }
-            try LayerSpec.encode(convolution.window, isConvolution: true, into: &values)
+        case .conv2d(let convolution): try LayerSpec.encode(convolution, into: &values)
+        case .convTranspose2d(let convolution, let outputPadding):
+            try LayerSpec.encode(convolution, into: &values)
+            if outputPadding != 0 { try values.encode(outputPadding, forKey: .outputPadding) }
         case .maxPool2d(let window): try LayerSpec.encode(window, isConvolution: false, into: &values)
         case .avgPool2d(let window, let countsPadding):
             try LayerSpec.encode(window, isConvolution: false, into: &values)
@@ -113,6 +119,16 @@ extension LayerSpec: Codable {
             for part in parts { try values.encode(part.layers, forKey: part.name == "branch" ? .branch : .shortcut) }
         case .globalAvgPool2d, .flatten, .relu, .relu6, .tanh, .sigmoid, .gelu: break
         }
+    }
+
+    private static func encode(
+        _ convolution: ConvolutionSpec, into values: inout KeyedEncodingContainer<CodingKeys>
+    ) throws {
+        try values.encode(convolution.inputs, forKey: .inputs)
+        try values.encode(convolution.outputs, forKey: .outputs)
+        if !convolution.hasBias { try values.encode(false, forKey: .bias) }
+        if convolution.groups != 1 { try values.encode(convolution.groups, forKey: .groups) }
+        try encode(convolution.window, isConvolution: true, into: &values)
     }
 
     private static func encode(
@@ -135,7 +151,7 @@ extension LayerSpec: Codable {
         case .maxPool2d(let window): window.isPlain && window.paddingY == 0
         case .avgPool2d(let window, let countsPadding): window.isPlain && window.paddingY == 0 && countsPadding
         case .flatten, .relu, .tanh, .sigmoid, .gelu, .batchNorm1d, .batchNorm2d, .dropout: true
-        case .globalAvgPool2d, .relu6, .leakyReLU, .layerNorm, .residual, .concatenated: false
+        case .globalAvgPool2d, .relu6, .leakyReLU, .layerNorm, .residual, .concatenated, .convTranspose2d: false
         }
     }
 }

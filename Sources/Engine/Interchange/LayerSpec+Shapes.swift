@@ -99,6 +99,8 @@ extension LayerSpec {
         switch self {
         case .linear(let inputs, let outputs, _): return input == [inputs] ? [outputs] : nil
         case .conv2d(let convolution): return convolution.outputShape(for: input)
+        case .convTranspose2d(let convolution, let padding):
+            return convolution.transposedOutputShape(for: input, outputPadding: padding)
         case .maxPool2d(let window), .avgPool2d(let window, _):
             // A window that lies in the padding alone would have nothing to pick.
             guard input.count == 3, window.paddingY <= window.kernelHeight / 2,
@@ -125,15 +127,37 @@ extension ConvolutionSpec {
     private static let maximumWeightCount = 1 << 32
 
     fileprivate func outputShape(for input: [Int]) -> [Int]? {
+        guard takes(input, weightShape) else { return nil }
+        return window.outputExtents(input[1], input[2]).map { [outputs] + $0 }
+    }
+
+    fileprivate func transposedOutputShape(for input: [Int], outputPadding: Int) -> [Int]? {
+        guard takes(input, transposedWeightShape) else { return nil }
+        func extent(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int, _ dilation: Int) -> Int? {
+            guard kernel > 0, stride > 0, dilation > 0, (0..<max(stride, dilation)).contains(outputPadding) else {
+                return nil
+            }
+            return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + outputPadding + 1
+        }
+        guard
+            let height = extent(
+                input[1], window.kernelHeight, window.strideY, window.paddingY, window.dilationY),
+            let width = extent(input[2], window.kernelWidth, window.strideX, window.paddingX, window.dilationX)
+        else { return nil }
+        return [outputs, height, width]
+    }
+
+    /// Whether the channels are right, groups divide them, and the weight has a possible size.
+    private func takes(_ input: [Int], _ weight: [Int]) -> Bool {
         guard input.count == 3, input[0] == inputs, groups > 0, inputs % groups == 0, outputs % groups == 0 else {
-            return nil
+            return false
         }
         var count = 1
-        for extent in weightShape {
-            guard extent > 0, count <= ConvolutionSpec.maximumWeightCount / extent else { return nil }
+        for extent in weight {
+            guard extent > 0, count <= ConvolutionSpec.maximumWeightCount / extent else { return false }
             count *= extent
         }
-        return window.outputExtents(input[1], input[2]).map { [outputs] + $0 }
+        return true
     }
 }
 

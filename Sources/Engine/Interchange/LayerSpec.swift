@@ -6,6 +6,9 @@ package indirect enum LayerSpec: Hashable, Sendable {
     case linear(inputs: Int, outputs: Int, hasBias: Bool = true)
     /// `[batch, inputs, height, width]` to `[batch, outputs, …]`.
     case conv2d(ConvolutionSpec)
+    /// What a convolution from `outputs` to `inputs` channels with this window does to gradients: it makes pictures larger. At the end
+    /// `outputPadding` rows and columns more.
+    case convTranspose2d(ConvolutionSpec, outputPadding: Int)
     /// The largest value under each window; padding never wins.
     case maxPool2d(Window)
     /// The mean under each window.
@@ -38,6 +41,7 @@ package indirect enum LayerSpec: Hashable, Sendable {
         switch self {
         case .linear: "linear"
         case .conv2d: "conv2d"
+        case .convTranspose2d: "conv_transpose2d"
         case .maxPool2d: "max_pool2d"
         case .avgPool2d: "avg_pool2d"
         case .globalAvgPool2d: "global_avg_pool2d"
@@ -66,7 +70,7 @@ package indirect enum LayerSpec: Hashable, Sendable {
         }
     }
 
-    /// The shape of the layer's weight, outputs first; nil for a layer without one.
+    /// The shape of the weight of a linear layer or convolution, outputs first; nil for any other layer.
     package var weightShape: [Int]? {
         switch self {
         case .linear(let inputs, let outputs, _): [outputs, inputs]
@@ -109,6 +113,11 @@ package struct ConvolutionSpec: Hashable, Sendable {
     package var weightShape: [Int] {
         [outputs, inputs / max(groups, 1), window.kernelHeight, window.kernelWidth]
     }
+
+    /// Of a transposed convolution: `[inputs, outputs / groups, height, width]`.
+    package var transposedWeightShape: [Int] {
+        [inputs, outputs / max(groups, 1), window.kernelHeight, window.kernelWidth]
+    }
 }
 
 extension LayerSpec {
@@ -122,6 +131,18 @@ extension LayerSpec {
                 inputs: inputs, outputs: outputs,
                 window: Window(height: kernel, width: kernel, stride: stride, padding: padding, dilation: dilation),
                 groups: groups, hasBias: hasBias))
+    }
+
+    /// A transposed convolution with a square kernel.
+    package static func convTranspose2d(
+        inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, outputPadding: Int = 0,
+        hasBias: Bool = true
+    ) -> LayerSpec {
+        .convTranspose2d(
+            ConvolutionSpec(
+                inputs: inputs, outputs: outputs,
+                window: Window(height: kernel, width: kernel, stride: stride, padding: padding), hasBias: hasBias),
+            outputPadding: outputPadding)
     }
 
     /// A pool with a square window.

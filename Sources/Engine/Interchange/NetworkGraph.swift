@@ -8,6 +8,7 @@ package struct NetworkGraph: Hashable, Sendable {
     package enum Operation: Hashable, Sendable {
         case linear(inputs: Int, outputs: Int, hasBias: Bool)
         case conv2d(ConvolutionSpec)
+        case convTranspose2d(ConvolutionSpec, outputPadding: Int)
         /// Over the channels (or features) with the running statistics.
         case batchNorm(features: Int)
         /// Of a row of `features` numbers.
@@ -86,6 +87,8 @@ package struct NetworkGraph: Hashable, Sendable {
         case .linear(let inCount, let outCount, let hasBias):
             (operation, inputs) = (.linear(inputs: inCount, outputs: outCount, hasBias: hasBias), [value])
         case .conv2d(let convolution): (operation, inputs) = (.conv2d(convolution), [value])
+        case .convTranspose2d(let convolution, let padding):
+            (operation, inputs) = (.convTranspose2d(convolution, outputPadding: padding), [value])
         case .maxPool2d(let window): (operation, inputs) = (.maxPool2d(window), [value])
         case .avgPool2d(let window, let counts):
             (operation, inputs) = (.avgPool2d(window, countsPadding: counts), [value])
@@ -120,6 +123,7 @@ extension NetworkGraph.Operation {
         switch self {
         case .linear: "linear"
         case .conv2d: "conv2d"
+        case .convTranspose2d: "conv_transpose2d"
         case .batchNorm: "batch_norm"
         case .layerNorm: "layer_norm"
         case .maxPool2d: "max_pool2d"
@@ -139,6 +143,8 @@ extension NetworkGraph.Operation {
             [("weight", [outputs, inputs])] + (hasBias ? [("bias", [outputs])] : [])
         case .conv2d(let sizes):
             [("weight", sizes.weightShape)] + (sizes.hasBias ? [("bias", [sizes.outputs])] : [])
+        case .convTranspose2d(let sizes, _):
+            [("weight", sizes.transposedWeightShape)] + (sizes.hasBias ? [("bias", [sizes.outputs])] : [])
         case .batchNorm(let features):
             ["weight", "bias", "running_mean", "running_var"].map { ($0, [features]) }
         case .layerNorm(let features): ["weight", "bias"].map { ($0, [features]) }
@@ -158,6 +164,8 @@ extension NetworkGraph {
         switch node.operation {
         case .linear(let inputs, let outputs, _): inputs * outputs
         case .conv2d(let sizes): shapes[node.output].product * sizes.weightShape.dropFirst().reduce(1, *)
+        case .convTranspose2d(let sizes, _):
+            shapes[node.inputs[0]].product * sizes.transposedWeightShape.dropFirst().reduce(1, *)
         case .batchNorm, .layerNorm, .maxPool2d, .avgPool2d, .globalAvgPool2d, .activation, .flatten, .add,
             .concatenate:
             0
@@ -170,7 +178,8 @@ extension NetworkGraph {
         let outputs = shapes[node.output].product
         switch node.operation {
         case .linear(_, _, let hasBias): return 2 * multiplyAdds(of: node) + (hasBias ? outputs : 0)
-        case .conv2d(let sizes): return 2 * multiplyAdds(of: node) + (sizes.hasBias ? outputs : 0)
+        case .conv2d(let sizes), .convTranspose2d(let sizes, _):
+            return 2 * multiplyAdds(of: node) + (sizes.hasBias ? outputs : 0)
         case .batchNorm: return 2 * outputs
         // Mean, variance, and the affine map.
         case .layerNorm: return 7 * outputs

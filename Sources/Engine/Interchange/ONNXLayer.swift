@@ -18,6 +18,11 @@ struct ONNXLayer {
             addNode(
                 "Conv", tensors: ["weight"] + (sizes.hasBias ? ["bias"] : []),
                 [("group", .int(sizes.groups))] + attributes(of: sizes.window), to: &graph)
+        case .convTranspose2d(let sizes, let padding):
+            addNode(
+                "ConvTranspose", tensors: ["weight"] + (sizes.hasBias ? ["bias"] : []),
+                [("group", .int(sizes.groups)), ("output_padding", .ints([padding, padding]))]
+                    + attributes(of: sizes.window), to: &graph)
         case .batchNorm:
             addNode(
                 "BatchNormalization", tensors: ["weight", "bias", "running_mean", "running_var"], [ONNXLayer.epsilon],

@@ -36,6 +36,7 @@ extension FoldedLayer {
             guard let (weight, bias) = tensors else { return x }
             return try x.conv2d(
                 weight: weight, bias: bias, window: convolution.window, groups: convolution.groups)
+        case .convTranspose2d: preconditionFailure("\(layer.type) has no integer form, which is asked first")
         case .batchNorm1d, .batchNorm2d:
             guard let (factor, summand) = tensors else { return x }
             let shape = [factor.count] + [Int](repeating: 1, count: x.rank - 2)

@@ -90,7 +90,8 @@ package struct IntegerNetwork: Sendable {
         case .relu where isFusedReLU(index, in: architecture): return .done
         case .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu:
             return .lookup(try table(of: architecture.layers[index], input: input, output: output))
-        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated:
+        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated,
+            .convTranspose2d:
             throw missingForm(index, of: architecture, path: path)
         }
     }
@@ -107,7 +108,9 @@ package struct IntegerNetwork: Sendable {
         case .linear, .flatten, .relu, .relu6, .leakyReLU, .tanh, .sigmoid, .gelu: true
         case .conv2d(let convolution): convolution.groups == 1 && isPlain(convolution.window)
         case .maxPool2d(let window), .avgPool2d(let window, _): isPlain(window) && window.paddingY == 0
-        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated: false
+        case .globalAvgPool2d, .batchNorm1d, .batchNorm2d, .layerNorm, .dropout, .residual, .concatenated,
+            .convTranspose2d:
+            false
         }
     }
 

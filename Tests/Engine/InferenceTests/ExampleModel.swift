@@ -81,6 +81,22 @@ enum ExampleModel {
                 ])
         ),
         ("blocks", Architecture(input: [3, 12, 10], layers: blocks)),
+        (
+            "enlarged",
+            Architecture(
+                input: [4, 5, 3],
+                layers: [
+                    .convTranspose2d(inputs: 4, outputs: 6, kernel: 4, stride: 2, padding: 1),
+                    .batchNorm2d(features: 6),
+                    .relu,
+                    .convTranspose2d(
+                        ConvolutionSpec(
+                            inputs: 6, outputs: 4, window: Window(height: 3, width: 2, stride: 3), groups: 2,
+                            hasBias: false), outputPadding: 2),
+                    .tanh, .convTranspose2d(inputs: 4, outputs: 3, kernel: 3, padding: 1), .globalAvgPool2d,
+                    .linear(inputs: 3, outputs: 4),
+                ])
+        ),
     ]
 
     private static let blocks: [LayerSpec] = [

@@ -52,6 +52,29 @@ private func description(_ layers: [LayerSpec]) -> ModelFile.Description {
         #expect(description([.conv2d(inputs: 1, outputs: 2, kernel: 3, padding: 1), .relu, .flatten]).format == 1)
     }
 
+    @Test func transposedConvolutionsSurviveAFile() throws {
+        let layers: [LayerSpec] = [
+            .convTranspose2d(inputs: 1, outputs: 4, kernel: 4, stride: 2, padding: 1),
+            .convTranspose2d(
+                ConvolutionSpec(
+                    inputs: 4, outputs: 2, window: Window(height: 3, width: 2, stride: 3), groups: 2, hasBias: false),
+                outputPadding: 2),
+        ]
+        let written = description(layers)
+        #expect(written.format == 2)
+        #expect(try written.architecture.shapes() == [[1, 8, 8], [4, 16, 16], [2, 50, 49]])
+        try ModelFile(description: written, tensors: [:]).write(to: folder("m.safetensors"))
+        #expect(try ModelFile(path: folder("m.safetensors")).description == written)
+        var random = Philox(seed: 1)
+        let network = try written.architecture.makeNetwork(using: &random)
+        #expect(try network(.ones([3, 1, 8, 8])).shape == [3, 2, 50, 49])
+        let wrong = Architecture(
+            input: [1, 8, 8],
+            layers: [.convTranspose2d(inputs: 1, outputs: 4, kernel: 4, stride: 2, outputPadding: 2)])
+        let error = try #require(throws: MLOpsError.self) { try wrong.shapes() }
+        #expect(error.message.contains("(conv_transpose2d)"))
+    }
+
     @Test func aFileOfFormatOneStillLoads() throws {
         let text = """
             {"architecture":{"input":[1,8,8],"layers":[{"inputs":1,"kernel":3,"outputs":2,"padding":0,"stride":1,"type":"conv2d"},\
