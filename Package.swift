@@ -80,6 +80,8 @@ let package = Package(
         .cModule("CZlib", in: "Base", links: "z"),
         /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
         .module("Basics", in: "Base", uses: ["CHashes", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
+        /// Charts and other drawings as SVG and PNG.
+        .module("Drawings", in: "Base", uses: ["Basics"]),
         /// HTTP over libcurl: streams, time-outs, cancellation.
         .module("CurlTransport", in: "Base", uses: ["Basics", "CLibcurl"]),
 
@@ -107,7 +109,8 @@ let package = Package(
         // MARK: Pipeline
         /// YAML to a graph of stages, fingerprints, scheduler, executor, reports.
         .module(
-            "Pipelines", in: "Pipeline", uses: ["Basics", "CSystem", .product(name: "Yams", package: "Yams")]),
+            "Pipelines", in: "Pipeline",
+            uses: ["Basics", "CSystem", "Drawings", .product(name: "Yams", package: "Yams")]),
 
         // MARK: Engine
         /// Kernels in C: plain references and AVX2 paths chosen at run time.
@@ -127,7 +130,7 @@ let package = Package(
         /// Recipes: architecture, data, schedule, and the result to reach.
         .module(
             "ModelZoo", in: "Engine",
-            uses: ["Basics", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange"]),
+            uses: ["Basics", "Drawings", "Tensors", "TensorFiles", "NeuralNets", "Datasets", "Interchange"]),
         /// A model file to a predictor.
         .module(
             "Inference", in: "Engine",
@@ -147,7 +150,8 @@ let package = Package(
         .module(
             "Training", in: "App",
             uses: [
-                "Basics", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits", "Gates",
+                "Basics", "Drawings", "Workspaces", "Pipelines", "ArtifactRegistry", "ContentStorage", "Audits",
+                "Gates",
                 "Datasets",
                 "ModelZoo", "Quantization", "Interchange", "Inference", "Tensors",
             ]),
@@ -159,7 +163,7 @@ let package = Package(
         .module(
             "MLOpsCommands", in: "CLI",
             uses: [
-                "Basics", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes",
+                "Basics", "Drawings", "Workspaces", "Training", "Pipelines", "ArtifactRegistry", "Gates", "Remotes",
                 "ContentStorage", "Audits", "Interchange", "Inference", "ModelZoo",
                 "TerminalOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -172,6 +176,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Basics"], path: "Tests/TestSupport", swiftSettings: ourSwiftSettings),
         .tests(of: "Basics", in: "Base"),
+        .tests(of: "Drawings", in: "Base"),
         .tests(of: "CurlTransport", in: "Base"),
         .tests(of: "ContentStorage", in: "Store"),
         .tests(of: "Remotes", in: "Store", uses: ["ContentStorage", "CurlTransport"]),
@@ -179,14 +184,14 @@ let package = Package(
         .tests(of: "ArtifactRegistry", in: "Registry"),
         .tests(of: "Gates", in: "Registry"),
         .tests(of: "Audits", in: "Registry"),
-        .tests(of: "Pipelines", in: "Pipeline"),
+        .tests(of: "Pipelines", in: "Pipeline", uses: ["Drawings"]),
         .tests(of: "Tensors", in: "Engine"),
         .tests(of: "NeuralNets", in: "Engine", uses: ["Tensors"]),
         .tests(of: "TensorFiles", in: "Engine", uses: ["Tensors"]),
         .tests(of: "Datasets", in: "Engine", uses: ["Tensors", "TensorFiles"]),
         .tests(of: "Interchange", in: "Engine", uses: ["Tensors", "TensorFiles", "NeuralNets"]),
         .tests(of: "Quantization", in: "Engine", uses: ["Tensors", "NeuralNets", "Interchange"]),
-        .tests(of: "ModelZoo", in: "Engine", uses: ["Tensors", "NeuralNets", "Datasets", "Interchange"]),
+        .tests(of: "ModelZoo", in: "Engine", uses: ["Drawings", "Tensors", "NeuralNets", "Datasets", "Interchange"]),
         .tests(
             of: "Inference", in: "Engine",
             uses: [

@@ -1,5 +1,6 @@
 internal import Basics
 internal import Datasets
+internal import Drawings
 internal import Inference
 internal import Interchange
 internal import ModelZoo
@@ -9,16 +10,16 @@ struct TrainingPlots {
     private var files: [(name: String, bytes: [UInt8])] = []
 
     init(model: TrainedModel, report: TrainReport, predictor: Predictor, dataset: DatasetFolder) throws {
-        add("learning-curve.svg", TrainingPlots.learningCurve(model.history).svg)
-        if let confusion = report.confusion { add("confusion.svg", confusion.svg) }
-        if let chart = NetworkDiagnosis.chart(model.diagnoses) { add("diagnosis.svg", chart.svg) }
-        if let boundary = try TrainingPlots.boundary(predictor, dataset) {
-            add("boundary.svg", boundary.svg)
-            files.append(("boundary.png", boundary.png))
-        }
+        add("learning-curve", TrainingPlots.learningCurve(model.history).drawing)
+        if let confusion = report.confusion { add("confusion", confusion.drawing) }
+        if let chart = NetworkDiagnosis.chart(model.diagnoses) { add("diagnosis", chart.drawing) }
+        if let boundary = try TrainingPlots.boundary(predictor, dataset) { add("boundary", boundary.drawing) }
     }
 
-    private mutating func add(_ name: String, _ text: String) { files.append((name, Array(text.utf8))) }
+    private mutating func add(_ name: String, _ drawing: Drawing) {
+        files.append(("\(name).svg", Array(drawing.svg.utf8)))
+        files.append(("\(name).png", drawing.png))
+    }
 
     /// Writes all into `folder`; their paths.
     func write(to folder: String) throws -> [String] {
@@ -30,18 +31,18 @@ struct TrainingPlots {
         }
     }
 
-    private static func learningCurve(_ history: [EpochRecord]) -> LineChart {
+    private static func learningCurve(_ history: [EpochRecord]) -> Chart {
         func points(_ value: (EpochRecord) -> Double?) -> [(x: Double, y: Double)] {
             history.compactMap { record in value(record).map { (Double(record.epoch), $0) } }
         }
         let series = [
-            LineChart.Series("training loss", points(\.trainLoss)),
-            LineChart.Series("validation loss", points(\.validationLoss)),
-            LineChart.Series("training accuracy", points(\.trainAccuracy), isOnRight: true),
-            LineChart.Series("validation accuracy", points(\.validationAccuracy), isOnRight: true),
+            Chart.Series(name: "training loss", points: points(\.trainLoss)),
+            Chart.Series(name: "validation loss", points: points(\.validationLoss)),
+            Chart.Series(name: "training accuracy", points: points(\.trainAccuracy), isOnRight: true),
+            Chart.Series(name: "validation accuracy", points: points(\.validationAccuracy), isOnRight: true),
         ]
-        return LineChart(
-            title: "learning curve", horizontal: "epoch", vertical: "loss", right: "accuracy",
+        return Chart(
+            title: "learning curve", xTitle: "epoch", yTitle: "loss", rightTitle: "accuracy",
             series: series.filter { !$0.points.isEmpty })
     }
 

@@ -1,5 +1,6 @@
 internal import Basics
 internal import Datasets
+package import Drawings
 internal import Interchange
 internal import NeuralNets
 internal import Tensors
@@ -46,7 +47,7 @@ package struct NetworkDiagnosis: Codable, Hashable, Sendable {
         }
         let value = try loss(output, batch.targets)
         let parameters = network.parameters()
-        let gradients = try grad(of: value, with: parameters.map(\.parameter.value))
+        let gradients = try grad(of: value, with: parameters.map(\.parameter.value), keepsGraph: false)
         for (entry, gradient) in zip(parameters, gradients) where entry.path.hasSuffix(".weight") {
             guard let index = layers.firstIndex(where: { "\($0.path).weight" == entry.path }),
                 entry.parameter.value.rank > 1
@@ -126,10 +127,22 @@ extension NetworkDiagnosis {
         return findings
     }
 
+    /// Its worst numbers, for a stage's metrics: a gate can hold them to a bound.
+    var summary: JSONValue {
+        var summary: [String: JSONValue] = ["findings": .int(Int64(findings.count))]
+        if let share = layers.compactMap(\.deadShare).max() { summary["dead_share"] = .double(share) }
+        if let share = layers.compactMap(\.saturatedShare).max() { summary["saturated_share"] = .double(share) }
+        let norms = layers.compactMap(\.gradientNorm)
+        if let first = norms.first, let last = norms.last, last > 0 {
+            summary["gradient_ratio"] = .double(first / last)
+        }
+        return .object(summary)
+    }
+
     private func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 
     /// The norms of all layers' gradients before and after training, and the shares of dead and saturated units after it.
-    package static func chart(_ records: [NetworkDiagnosis]) -> LineChart? {
+    package static func chart(_ records: [NetworkDiagnosis]) -> Chart? {
         guard let first = records.first, let last = records.last else { return nil }
         func norms(_ record: NetworkDiagnosis) -> [(x: Double, y: Double)] {
             record.layers.compactMap(\.gradientNorm).enumerated().map { (Double($0 + 1), $1) }
@@ -139,16 +152,14 @@ extension NetworkDiagnosis {
             let count = Double(max(1, last.layers.compactMap(\.gradientNorm).count))
             return values.enumerated().map { (Double($0 + 1) / Double(max(1, values.count)) * count, $1) }
         }
-        var series = [LineChart.Series("gradient, before", norms(first))]
-        if records.count > 1 { series.append(.init("gradient, epoch \(last.epoch)", norms(last))) }
+        var series = [Chart.Series(name: "gradient, before", points: norms(first))]
+        if records.count > 1 { series.append(.init(name: "gradient, epoch \(last.epoch)", points: norms(last))) }
         let dead = shares(\.deadShare)
         let saturated = shares(\.saturatedShare)
-        if !dead.isEmpty { series.append(.init("dead units", dead, isOnRight: true)) }
-        if !saturated.isEmpty { series.append(.init("saturated values", saturated, isOnRight: true)) }
-        var chart = LineChart(
-            title: "gradients and units by layer", horizontal: "layer with a weight, from the input on",
-            vertical: "norm of the gradient", right: dead.isEmpty && saturated.isEmpty ? nil : "share", series: series)
-        chart.isLogarithmic = true
-        return chart
+        if !dead.isEmpty { series.append(.init(name: "dead units", points: dead, isOnRight: true)) }
+        if !saturated.isEmpty { series.append(.init(name: "saturated values", points: saturated, isOnRight: true)) }
+        return Chart(
+            title: "gradients and units by layer", xTitle: "layer with a weight, from the input on",
+            yTitle: "norm of the gradient", rightTitle: "share", series: series, isLogarithmic: true)
     }
 }

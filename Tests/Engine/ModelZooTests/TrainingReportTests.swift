@@ -1,5 +1,6 @@
 import Basics
 import Datasets
+import Drawings
 import Interchange
 import ModelZoo
 import TestSupport
@@ -102,12 +103,20 @@ private func makePictures(_ folder: TemporaryFolder, count: Int = 160) throws ->
     @Test func drawingsHoldWhatTheyShow() throws {
         let matrix = ConfusionMatrix(classes: ["a", "b<"], labels: [0, 0, 1, 1], guesses: [0, 1, 1, 1])
         #expect(matrix.counts == [[1, 1], [0, 2]] && matrix.accuracy == 0.75)
-        #expect(matrix.svg.contains("b&lt;") && !matrix.svg.contains("b<"))
+        #expect(matrix.drawing.svg.contains("b&lt;") && !matrix.drawing.svg.contains("b<"))
         let boundary = DecisionBoundary(
             axes: ("x", "y"), classes: ["low", "high"], points: [(0, 0, 0), (1, 1, 1)], side: 10
         ) { places in places.map { $0.x + $0.y > 1 ? 1 : 0 } }
         #expect(boundary.cells.count == 100 && boundary.cells.first == 0 && boundary.cells[9 * 10 + 9] == 0)
-        #expect(boundary.svg.contains("<circle") && boundary.svg.hasSuffix("</svg>\n"))
-        #expect(Array(boundary.png.prefix(8)) == [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
+        let drawing = boundary.drawing
+        #expect(drawing.svg.contains("<circle") && drawing.svg.hasSuffix("</svg>\n"))
+        // libpng reads the pixels that were painted.
+        for drawing in [drawing, matrix.drawing] {
+            try FileSystem.replaceUnflushed(folder("d.png"), with: drawing.png)
+            let picture = try PictureReader.read(folder("d.png"))
+            let raster = drawing.raster
+            #expect([picture.width, picture.height, picture.channels] == [raster.width, raster.height, 3])
+            #expect(picture.pixels == raster.rgb)
+        }
     }
 }

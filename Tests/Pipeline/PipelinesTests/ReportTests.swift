@@ -1,4 +1,5 @@
 import Basics
+import Drawings
 import Foundation
 import TestSupport
 import Testing
@@ -171,12 +172,11 @@ import Testing
         #expect(throws: MLOpsError.self) { try query.apply(to: runs) }
     }
 
-    @Test func aChartIsAPictureThatStandsForItself() throws {
-        let series = Chart.Series(name: "<a>", points: [(1, 0.5), (2, 0.25), (3, 0.125)])
-        let chart = Chart(title: "train.<loss>", xTitle: "epoch", series: [series, series])
-        try compare(chart.svg, with: "chart.svg")
+    @Test func aChartOfRunsIsWellFormedWhateverTheyAreCalled() throws {
+        let chart = Chart(
+            title: ReportTests.hostile, xTitle: "epoch",
+            series: [.init(name: ReportTests.hostile, points: [(1, 0.5), (2, 0.25), (3, 0.125)])])
         #expect(XMLCheck.isWellFormed(chart.svg))
-        #expect(Chart.ticks(0...10, count: 5) == [0, 2, 4, 6, 8, 10])
     }
 }
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Basics
+internal import Drawings
 internal import Pipelines
 internal import TerminalOutput
 internal import Workspaces

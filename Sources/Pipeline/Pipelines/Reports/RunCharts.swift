@@ -1,19 +1,7 @@
 package import Basics
+package import Drawings
 
-/// Lines over one axis: a metric across runs, or curves of training.
-package struct Chart: Sendable {
-    package struct Series: Sendable {
-        package var name: String
-        /// In the order of x; finite.
-        package var points: [(x: Double, y: Double)]
-    }
-
-    package var title: String
-    package var xTitle: String
-    package var series: [Series]
-    /// Names of x = 0, 1, …; nil where x is a number.
-    package var labels: [String]?
-
+extension Chart {
     /// One chart a metric: its values across `runs`, in their order.
     package static func across(_ runs: [RecordedRun], metrics: [String]) -> [Chart] {
         metrics.compactMap { metric in
@@ -41,37 +29,6 @@ package struct Chart: Sendable {
             }
         }
         return charts.values.sorted { $0.title < $1.title }
-    }
-
-    /// A file name for it.
-    package var fileName: String {
-        String(title.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") ? $0 : "_" }) + ".svg"
-    }
-
-    /// The smallest and largest of both axes, never empty.
-    package var bounds: (x: ClosedRange<Double>, y: ClosedRange<Double>) {
-        let points = series.flatMap(\.points)
-        func range(_ values: [Double]) -> ClosedRange<Double> {
-            let (low, high) = (values.min() ?? 0, values.max() ?? 1)
-            guard low == high else { return low...high }
-            let margin = low == 0 ? 1 : abs(low) * 0.1
-            return (low - margin)...(high + margin)
-        }
-        return (range(points.map { $0.x }), range(points.map { $0.y }))
-    }
-
-    /// Round numbers within `range`, about `count` of them.
-    package static func ticks(_ range: ClosedRange<Double>, count: Int) -> [Double] {
-        let rough = (range.upperBound - range.lowerBound) / Double(max(1, count))
-        guard rough > 0, rough.isFinite else { return [range.lowerBound] }
-        var power = 1.0
-        while power * 10 <= rough { power *= 10 }
-        while power > rough { power /= 10 }
-        let step = [1.0, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? rough
-        let first = (range.lowerBound / step).rounded(.up)
-        let last = (range.upperBound / step).rounded(.down)
-        guard first <= last else { return [range.lowerBound] }
-        return stride(from: first, through: last, by: 1).map { $0 * step }
     }
 }
 
