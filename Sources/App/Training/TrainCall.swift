@@ -18,6 +18,12 @@ package struct TrainCall: Sendable {
     package var diagnoses: Bool
     /// Whether to go on from the checkpoint that an interrupted run left.
     package var resumes = false
+    /// Whether a checkpoint of another training is passed over, rather than refused.
+    package var startsOver = false
+    /// Where an interrupted run leaves its state, absolute; nil keeps none.
+    package var checkpoint: String?
+    /// Whether the model is measured on the split `test`, if there is one.
+    package var measuresTest = true
     /// The folder of the plots, absolute; nil for none.
     package var plots: String?
     /// The folder of TensorBoard's event file, absolute; nil for none.
@@ -32,17 +38,20 @@ package struct TrainCall: Sendable {
         self.settings = settings
         self.seed = seed
         diagnoses = false
+        checkpoint = output + ".checkpoint"
     }
-
-    /// Where an interrupted run leaves its state.
-    package var checkpoint: String { output + ".checkpoint" }
 
     /// Trains, measures the model on the split `test` if there is one, writes the model and the plots.
     ///
     /// - Throws: kind `.notFound` for a recipe that does not exist, kind `.usage` for settings or data that do not fit it.
     package func run(
         step: @escaping (TrainingStep) -> Void, epoch: @escaping (EpochRecord) -> Void
-    ) throws -> TrainReport {
+    ) throws -> TrainReport { try train(step: step, epoch: epoch).report }
+
+    /// The same, and gives the model, too.
+    package func train(
+        step: @escaping (TrainingStep) -> Void, epoch: @escaping (EpochRecord) -> Void
+    ) throws -> (model: TrainedModel, report: TrainReport) {
         let recipe = try Recipes.named(recipe)
         let dataset = try DatasetFolder(data)
         let job = try TrainingJob(recipe: recipe, dataset: dataset, config: .object(settings), seed: seed)
@@ -54,14 +63,17 @@ package struct TrainCall: Sendable {
         }
         observer.checkpoint = checkpoint
         observer.resumes = resumes
+        observer.startsOver = startsOver
         observer.trace = trace
-        try FileSystem.createDirectories(FileSystem.parent(of: output))
+        for path in [output, checkpoint].compactMap(\.self) {
+            try FileSystem.createDirectories(FileSystem.parent(of: path))
+        }
         let model = try job.run(observer)
         try model.save(to: output)
-        try FileSystem.removeFile(checkpoint)
+        if let checkpoint { try FileSystem.removeFile(checkpoint) }
         var report = TrainReport(model, recipe: recipe.name, seed: seed, output: output)
         let predictor = try Predictor(model.file, path: output)
-        if dataset.description.splits["test"] != nil {
+        if measuresTest, dataset.description.splits["test"] != nil {
             let evaluation = try predictor.evaluate(dataset, split: "test")
             report.testAccuracy = evaluation.accuracy
             report.testExamples = evaluation.count
@@ -72,7 +84,7 @@ package struct TrainCall: Sendable {
             let drawings = try TrainingPlots(model: model, report: report, predictor: predictor, dataset: dataset)
             report.plots = try drawings.write(to: plots)
         }
-        return report
+        return (model, report)
     }
 }
 

@@ -13,7 +13,7 @@ package struct TrainStep: BuiltInStep {
     init(workspace: Workspace) { self.workspace = workspace }
 
     package let name = "train"
-    package let version = 1
+    package let version = 2
     package let summary = "train a recipe on a dataset"
 
     package let parameters = [
@@ -23,6 +23,13 @@ package struct TrainStep: BuiltInStep {
         StepParameter("seed", .int, default: 0, "of the split, the first weights and the order of examples"),
         StepParameter(
             "settings", .map, default: [:], "the recipe's hyper-parameters, where they differ from its defaults"),
+        StepParameter(
+            "diagnose", .bool, default: false,
+            "measure the shares of dead and saturated units and the gradients' norms of each layer"),
+        StepParameter("plots", .string, "the folder for learning curve, confusion matrix and more"),
+        StepParameter(
+            "resume", .bool, default: false,
+            "keep the state after each epoch, and go on from that of a run that was cut short"),
     ]
 
     private struct Settings: Decodable {
@@ -31,6 +38,9 @@ package struct TrainStep: BuiltInStep {
         var model: RelativePath
         var seed: UInt64
         var settings: JSONValue
+        var diagnose: Bool
+        var plots: RelativePath?
+        var resume: Bool
     }
 
     package func plan(_ with: JSONValue, stage: String, environment: StepPlanning) throws -> StepPlan {
@@ -44,19 +54,25 @@ package struct TrainStep: BuiltInStep {
         }
         _ = try HyperParameters(resolving: settings.settings, of: recipe.name, declared: recipe.hyperparameters)
         return StepPlan(
-            deps: [try workspace.folder(ofDataset: settings.data)], outs: [settings.model.description])
+            deps: [try workspace.folder(ofDataset: settings.data)],
+            outs: [settings.model.description] + (settings.plots.map { [$0.description] } ?? []))
     }
 
     package func run(_ context: StepContext) async throws {
         let settings: Settings = try decodeSettings(context.with)
-        let dataset = try workspace.dataset(settings.data)
-        let job = try TrainingJob(
-            recipe: try Recipes.named(settings.recipe), dataset: dataset, config: settings.settings, seed: settings.seed
-        )
-        let curves = try TensorBoardWriter(folder: FileSystem.join(context.folder, "tensorboard"))
-        let model = try job.run { record in
-            // The curves are for people: a full disk must not end the training.
-            try? curves.add(record.curveValues, step: Int64(record.epoch))
+        var call = TrainCall(
+            recipe: settings.recipe, data: try workspace.dataset(settings.data).path,
+            output: FileSystem.absolute(settings.model.description, from: context.root),
+            settings: settings.settings.object ?? [:], seed: settings.seed)
+        call.tensorBoard = FileSystem.join(context.folder, "tensorboard")
+        call.diagnoses = settings.diagnose
+        call.plots = settings.plots.map { FileSystem.absolute($0.description, from: context.root) }
+        // Measuring is a step of its own; the drawings need it.
+        call.measuresTest = settings.plots != nil
+        call.checkpoint = settings.resume ? TrainStep.checkpoint(of: settings.model, root: context.root) : nil
+        call.resumes = settings.resume
+        call.startsOver = true
+        let (model, report) = try call.train(step: { _ in }) { record in
             let validation = record.validationLoss.map { loss in
                 ", validation loss \(Format.fixed(loss, 4))"
                     + (record.validationAccuracy.map { ", accuracy \(Format.fixed($0, 4))" } ?? "")
@@ -65,11 +81,14 @@ package struct TrainStep: BuiltInStep {
                 "epoch \(record.epoch): loss \(Format.fixed(record.trainLoss, 4))\(validation ?? "") "
                     + "(\(Format.duration(.seconds(record.seconds))))")
         }
+        for finding in report.findings { context.log("finding: \(finding)") }
         context.log("kept epoch \(model.bestEpoch), \(model.parameterCount) parameters")
-        let path = FileSystem.absolute(settings.model.description, from: context.root)
-        try FileSystem.createDirectories(FileSystem.parent(of: path))
-        try model.save(to: path)
         try context.writeMetrics(try model.metrics)
+    }
+
+    /// Where the state of a training that writes `model` is kept: out of git's sight, one place a model.
+    private static func checkpoint(of model: RelativePath, root: String) -> String {
+        FileSystem.join(root, ".mlops/training/\(Digest.of(model.description).description.suffix(16)).checkpoint")
     }
 }
 

@@ -1,3 +1,4 @@
+package import Basics
 package import Tensors
 
 /// Examples ready for a network: features of one shape, labels as class indices, and the groups that each belongs to.
@@ -97,5 +98,19 @@ package struct ExampleSet: Sendable {
         return ExampleSet(
             shape: shape, features: chosen, labels: indices.map { labels[$0] },
             groups: groups.mapValues { group in indices.map { group[$0] } })
+    }
+
+    /// Of shape, numbers and labels: what tells whether two sets teach the same.
+    package var digest: Digest {
+        var hasher = DigestHasher()
+        hasher.update(Array("\(shape)".utf8))
+        switch features {
+        case .floats(let values): values.withUnsafeBytes { hasher.update($0) }
+        case .pixels(let pixels, let normalisation):
+            hasher.update(pixels)
+            hasher.update(Array("\(normalisation)".utf8))
+        }
+        labels.withUnsafeBytes { hasher.update($0) }
+        return hasher.finalize()
     }
 }

@@ -45,7 +45,7 @@ struct NetworkTraining {
         let keeper = observer.checkpoint.map { CheckpointKeeper(path: $0, identity: identity) }
         let history = try trainer.fit(
             source, validation: held, callbacks: keeper.map { [$0] } ?? [],
-            resuming: try observer.resumes ? keeper?.load() : nil
+            resuming: try observer.resumes ? keeper?.load(passesOver: observer.startsOver) : nil
         ) { progress in
             observer.step(TrainingStep(progress, batchSize: plan.batchSize))
             guard let epoch = progress.finished else { return }
@@ -61,7 +61,7 @@ struct NetworkTraining {
     }
 
     /// What must not change between a run and its resumption.
-    private var identity: String { "\(architecture) \(plan) \(seed)" }
+    private var identity: String { "\(architecture) \(plan) \(seed) \(training.digest)" }
 
     /// Some examples of the training split, the same each time.
     private func diagnosisBatch() -> Batch {
@@ -166,11 +166,13 @@ private final class CheckpointKeeper: TrainingCallback {
 
     /// The state that was kept; nil if there is none.
     ///
-    /// - Throws: kind `.usage` if it is of other settings; what reading throws.
-    func load() throws -> TrainingCheckpoint? {
+    /// - Parameter passesOver: whether one of another training counts as none.
+    /// - Throws: kind `.usage` if it is of another training; what reading throws.
+    func load(passesOver: Bool) throws -> TrainingCheckpoint? {
         guard FileSystem.exists(path) else { return nil }
         let file = try SafetensorsFile(path: path)
         guard file.header.metadata["settings"] == identity else {
+            if passesOver { return nil }
             throw MLOpsError(
                 .usage, "checkpoint `\(path)` is of a training with other settings, data or seed",
                 hint: "give the settings that it was started with, or remove the file")

@@ -26,6 +26,8 @@ package struct TrainingObserver {
     package var checkpoint: String?
     /// Whether to go on from the checkpoint, if there is one.
     package var resumes = false
+    /// Whether a checkpoint of other settings, data or seed is passed over, rather than refused.
+    package var startsOver = false
     /// The file that gets a trace of the operations for Perfetto; nil makes no trace.
     package var trace: String?
 

@@ -11,7 +11,8 @@ extension TrainingPlan {
             HyperParameter("flip", .boolean, default: .bool(flip), "mirror half of the pictures, left to right"),
             HyperParameter("rotation", .number(0...180), default: 0, "degrees that pictures are turned by at most"),
             HyperParameter(
-                "brightness", .number(0...1), default: 0, "pictures of bytes get brighter or darker by at most this share"),
+                "brightness", .number(0...1), default: 0,
+                "pictures of bytes get brighter or darker by this share at most"),
             HyperParameter(
                 "contrast", .number(0...1), default: 0, "the same for the contrast of pictures of bytes"),
             HyperParameter(
@@ -71,12 +72,13 @@ extension TrainingPlan {
                 "weight_decay", .number(0...1), default: .double(defaults.weightDecay), "pull of the weights towards 0"),
             HyperParameter(
                 "schedule", .choice(Schedule.allCases.map(\.rawValue)), default: "cosine",
-                "how the learning rate changes after the warm-up; one_cycle rises itself, over three tenths of the steps"),
+                "how the learning rate changes after the warm-up; one_cycle rises itself over three tenths"),
             HyperParameter(
                 "decay_epochs", .number(0...10000), default: 0,
                 "of schedule step: epochs between drops, 0 for one at half; of plateau: epochs that it bears, 0 for 3"),
             HyperParameter(
-                "decay_factor", .number(0...0.999), default: 0.1, "what a drop of step or plateau multiplies the rate by"),
+                "decay_factor", .number(0...0.999), default: 0.1,
+                "what a drop of step or plateau multiplies the rate by"),
             HyperParameter(
                 "warm_up_epochs", .number(0...1000), default: .double(defaults.warmUpEpochs),
                 "epochs over which the learning rate rises from 0; not of one_cycle"),

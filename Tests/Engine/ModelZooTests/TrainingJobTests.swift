@@ -77,7 +77,8 @@ private let quick: JSONValue = ["epochs": 6, "batch_size": 32, "hidden": [16], "
 
     @Test func theThreadsThatMakeBatchesAheadChangeNothing() throws {
         let config: JSONValue = [
-            "epochs": 3, "batch_size": 32, "hidden": [16], "mixup": 0.4, "validation_share": 0.1, "micro_batch_size": 20,
+            "epochs": 3, "batch_size": 32, "hidden": [16], "mixup": 0.4, "validation_share": 0.1,
+            "micro_batch_size": 20,
         ]
         func bytes(threads: Int) throws -> [UInt8] {
             var job = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: config, seed: 4)
@@ -90,14 +91,15 @@ private let quick: JSONValue = ["epochs": 6, "batch_size": 32, "hidden": [16], "
     }
 
     /// Each setting changes what is learned, and the network still learns.
-    @Test(arguments: [
-        ["optimizer": "rmsprop", "learning_rate": 0.002], ["optimizer": "adagrad", "learning_rate": 0.05],
-        ["optimizer": "lamb", "learning_rate": 0.02], ["optimizer": "sgd", "learning_rate": 0.1],
-        ["optimizer": "adam"], ["amsgrad": true], ["schedule": "one_cycle"], ["schedule": "linear"],
-        ["schedule": "constant"], ["schedule": "step", "decay_epochs": 2, "decay_factor": 0.5],
-        ["schedule": "plateau", "decay_epochs": 1, "warm_up_epochs": 0], ["average_decay": 0.9], ["clip_norm": 0.1],
-        ["clip_value": 0.01], ["micro_batch_size": 8], ["label_smoothing": 0.1], ["mixup": 0.3],
-    ] as [JSONValue])
+    @Test(
+        arguments: [
+            ["optimizer": "rmsprop", "learning_rate": 0.002], ["optimizer": "adagrad", "learning_rate": 0.05],
+            ["optimizer": "lamb", "learning_rate": 0.02], ["optimizer": "sgd", "learning_rate": 0.1],
+            ["optimizer": "adam"], ["amsgrad": true], ["schedule": "one_cycle"], ["schedule": "linear"],
+            ["schedule": "constant"], ["schedule": "step", "decay_epochs": 2, "decay_factor": 0.5],
+            ["schedule": "plateau", "decay_epochs": 1, "warm_up_epochs": 0], ["average_decay": 0.9], ["clip_norm": 0.1],
+            ["clip_value": 0.01], ["micro_batch_size": 8], ["label_smoothing": 0.1], ["mixup": 0.3],
+        ] as [JSONValue])
     func aSettingOfTheTrainingTakesEffect(_ settings: JSONValue) throws {
         let plain = try TrainingJob(recipe: TabularMLP(), dataset: dataset, config: quick, seed: 1).run()
         let config = JSONValue.object((quick.object ?? [:]).merging(settings.object ?? [:]) { $1 })

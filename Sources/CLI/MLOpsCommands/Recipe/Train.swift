@@ -75,10 +75,10 @@ struct Train: Verb {
                 progress.show($0)
             }
         } catch is CancellationError {
-            let isKept = FileSystem.exists(call.checkpoint)
+            let kept = call.checkpoint.flatMap { FileSystem.exists($0) ? $0 : nil }
             throw MLOpsError(
-                .interrupted, "training was interrupted" + (isKept ? "; its state is in `\(call.checkpoint)`" : ""),
-                hint: isKept ? "run the same command with --resume to go on" : nil)
+                .interrupted, "training was interrupted" + (kept.map { "; its state is in `\($0)`" } ?? ""),
+                hint: kept == nil ? nil : "run the same command with --resume to go on")
         }
         try console.report(TrainListing(report: report))
     }
