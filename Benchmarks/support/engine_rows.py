@@ -103,8 +103,8 @@ def training(bench) -> None:
 
 #: Name, what it is, sizes of the batch with the runs of one process.
 INFERENCE = [
-    ("resnet20", "ResNet-20, 3 × 32²", ((1, 400), (32, 60))),
-    ("mobilenet", "MobileNetV2, 3 × 224²", ((1, 100), (32, 8))),
+    ("resnet20", "ResNet-20, 3 × 32²", ((1, 3000), (32, 60))),
+    ("mobilenet", "MobileNetV2, 3 × 224²", ((1, 300), (32, 8))),
 ]
 
 

@@ -66,6 +66,11 @@ package struct ModelFile: Sendable {
     ///
     /// - Throws: what `SafetensorsFile` throws; kind `.usage` if the file is no model of this program or of a newer format.
     package init(path: String) throws {
+        guard try !path.hasSuffix(".onnx") || ModelInspection.kind(of: path) != .onnx else {
+            throw MLOpsError(
+                .usage, "`\(path)` is an ONNX model: these are written and inspected here, but not run",
+                hint: "name the safetensors file that it was exported from")
+        }
         let file = try SafetensorsFile(path: path)
         guard let description = try ModelFile.description(of: file) else {
             throw MLOpsError(

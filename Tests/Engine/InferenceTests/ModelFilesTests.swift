@@ -91,6 +91,13 @@ import Testing
         #expect(try folder.read("back.safetensors") == folder.read("m.safetensors"))
     }
 
+    @Test func anONNXModelIsNotRun() throws {
+        try FileSystem.replace(folder("m.onnx"), with: FileSystem.read(Self.fixture("small.onnx")))
+        let error = try #require(throws: MLOpsError.self) { try Predictor(path: folder("m.onnx")) }
+        #expect(error.kind == .usage && error.message.contains("is an ONNX model"))
+        #expect(error.hint?.contains("safetensors") == true)
+    }
+
     @Test func weightsThatDoNotFitAreNamedAtOnce() throws {
         let model = try small()
         try model.write(to: folder("m.safetensors"))
