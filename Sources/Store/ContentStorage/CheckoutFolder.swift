@@ -156,8 +156,9 @@ final class FilePlacer {
             }
         } else {
             try Failpoint.reach("checkout.link")
-            if linkat(AT_FDCWD, path, parent.descriptor, name, 0) != 0 { throw appeared(display, errno) }
-            unlink(path)
+            if mlops_rename_exclusively(path, "/proc/self/fd/\(parent.descriptor)/\(name)") != 0 {
+                throw appeared(display, errno)
+            }
         }
         try parent.synchronize()
         return try file.status()

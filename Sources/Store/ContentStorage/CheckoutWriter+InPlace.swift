@@ -26,11 +26,17 @@ extension CheckoutWriter {
             throw MLOpsError.system("set the mode of", file.path, errno: errno)
         }
         try file.synchronize()
+        // The record comes first: until the file is where it says, it says nothing, and the next call finds the file here.
+        let path = store.recordPath(FileSystem.absolute(FileSystem.join(base, write.path)))
+        try record(chunks, in: FilePlace(path: path, offset: 0, status: file.status()))
+        noteCounted(write, try placer.move(file.path, to: write))
+        return true
+    }
+
+    private func record(_ chunks: [FileManifest.Entry], in place: FilePlace) throws {
         // Those in packs need no other place; those of the file that goes away do.
         let isPacked = try store.index.contains(chunks.map { ObjectKey(.chunk, $0.chunk) }, inPacksAlone: true)
-        let status = try placer.move(file.path, to: write)
-        let path = store.recordPath(FileSystem.absolute(FileSystem.join(base, write.path)))
-        var left = InPlaceFile(FilePlace(path: path, offset: 0, status: status))
+        var left = InPlaceFile(place)
         var offset: Int64 = 0
         for (chunk, isPacked) in zip(chunks, isPacked) {
             if !isPacked {
@@ -41,8 +47,6 @@ extension CheckoutWriter {
         }
         let name = try store.index.inPlace.write([left])
         try store.index.record(packs: [], complete: [], folders: [], inPlace: (name, [left]))
-        noteCounted(write, status)
-        return true
     }
 }
 
@@ -59,6 +63,9 @@ private struct IncomingFolder {
     func open(_ digest: Digest) throws -> OpenFile? {
         try FileSystem.createDirectories(path)
         let file = FileSystem.join(path, digest.hex)
+        // A second name of a file that is where it should be: that is not to be touched.
+        var status = stat()
+        if lstat(file, &status) == 0, status.st_nlink > 1 { try FileSystem.removeFile(file) }
         let descriptor = mlops_open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
         if descriptor < 0 { throw MLOpsError.system("create", file, errno: errno) }
         let opened = OpenFile(descriptor: descriptor, path: file)

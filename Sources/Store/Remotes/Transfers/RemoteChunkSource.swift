@@ -52,7 +52,7 @@ package final class RemoteChunkSource: ChunkSource {
     package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
 
     package func stream(_ runs: [ChunkRun], proves: Bool) -> any ChunkStream {
-        RemoteChunkStream(runs.flatMap(segments), width: min(transfer.jobs, RemoteChunkSource.mostSegments)) { [self] in
+        RemoteChunkStream(runs.flatMap(segments), width: width) { [self] in
             try await fetch($0, proves: proves)
         }
     }
@@ -73,7 +73,9 @@ package final class RemoteChunkSource: ChunkSource {
     /// Longer ones are cut, so that all connections work and memory stays bounded. Servers read what is asked for in pieces of
     /// their own, 8 MiB as a rule, those at both ends in vain.
     private static let longestSegment: Int64 = 16 << 20
-    private static let mostSegments = 6
+
+    /// How many are under way: fewer than small ones would be, since each keeps a connection busy for long and takes memory.
+    private var width: Int { min(8, max(min(transfer.jobs, 4), transfer.jobs / 2)) }
 
     private func segments(of run: ChunkRun) -> [Segment] {
         var segments: [Segment] = []
