@@ -76,12 +76,12 @@ let package = Package(
         .cModule("COneDNN", in: "Base"),
         /// PNG and JPEG files as rows of bytes; libpng and libjpeg are loaded when the first of each is read.
         .cModule("CPictures", in: "Base"),
-        /// Headers of zlib, for the `.gz` files that data sets come in.
+        /// Headers of zlib, for the `.gz` files that data sets come in and the PNG files that are drawn.
         .cModule("CZlib", in: "Base", links: "z"),
         /// Digests, errors with hint and exit code, canonical JSON, durable files, clock, seeded random.
         .module("Basics", in: "Base", uses: ["CHashes", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         /// Charts and other drawings as SVG and PNG.
-        .module("Drawings", in: "Base", uses: ["Basics"]),
+        .module("Drawings", in: "Base", uses: ["Basics", "CZlib"]),
         /// HTTP over libcurl: streams, time-outs, cancellation.
         .module("CurlTransport", in: "Base", uses: ["Basics", "CLibcurl"]),
 
