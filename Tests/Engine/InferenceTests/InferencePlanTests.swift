@@ -37,6 +37,33 @@ import Testing
         }
     }
 
+    /// The plan keeps things for the sizes of batches that it saw, which several threads show it for the first time at once.
+    @Test(arguments: ["pictures", "blocks"])
+    func severalThreadsMayAskAtOnce(_ name: String) async throws {
+        let architecture = try #require(ExampleModel.architectures.first { $0.name == name }).1
+        let model = try ExampleModel.make(
+            architecture, input: .images(shape: [1], normalisation: .init(mean: 0, deviation: 1)), classes: 2)
+        let plan = try InferencePlan(model, path: "m")
+        let batches = (1...12).map { count in
+            var random = Philox(seed: UInt64(count))
+            return Tensor.normal([count] + architecture.input, using: &random).floats()
+        }
+        let alone = try InferencePlan(model, path: "m")
+        let expected = try batches.enumerated().map { try alone.run($1, count: $0 + 1) }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for task in 0..<4 {
+                group.addTask {
+                    for index in batches.indices {
+                        let index = (index + 3 * task) % batches.count
+                        guard try plan.run(batches[index], count: index + 1) == expected[index] else { return false }
+                    }
+                    return true
+                }
+            }
+            for try await isSame in group { #expect(isSame) }
+        }
+    }
+
     @Test func layersAreJoinedWhereOneCallCanDoThem() throws {
         let blocks = try #require(ExampleModel.architectures.first { $0.name == "blocks" }).1
         let model = try ExampleModel.make(
