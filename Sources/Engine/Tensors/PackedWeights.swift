@@ -1,11 +1,10 @@
 internal import COneDNN
 internal import Glibc
-internal import Synchronization
 
 /// Weights as the plans of convolutions want them laid out, and convolutions made ready with them, kept beside the weights until
 /// these change.
 struct PackedWeights {
-    private static let lock = Mutex(())
+    private static let lock = ThreadLock()
     /// Shapes of pictures that one layer is kept ready for.
     private static let most = 8
 
@@ -47,7 +46,7 @@ struct PackedWeights {
 
     private static func kept<Value>(_ weight: Tensor, _ find: (PackedWeights) -> Value?) -> Value? {
         guard isWhole(weight) else { return nil }
-        let packed = lock.withLock { _ in weight.storage.packed }
+        let packed = lock.withLock { weight.storage.packed }
         return packed.flatMap(find)
     }
 
@@ -56,10 +55,28 @@ struct PackedWeights {
 
     private static func keep(_ weight: Tensor, _ change: (inout PackedWeights) -> Void) {
         guard isWhole(weight) else { return }
-        lock.withLock { _ in
+        lock.withLock {
             var packed = weight.storage.packed ?? PackedWeights()
             change(&packed)
             weight.storage.packed = packed
         }
+    }
+}
+
+/// A lock of POSIX threads. The thread sanitizer follows it, while a contended `Mutex` is handed on by the kernel behind its back.
+private final class ThreadLock: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+    init() { pthread_mutex_init(mutex, nil) }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    func withLock<Result>(_ body: () throws -> Result) rethrows -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body()
     }
 }
