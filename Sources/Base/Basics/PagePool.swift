@@ -24,8 +24,7 @@ package final class PagePool: Sendable {
         precondition((0..<PagePool.pageSize).contains(phase), "phase \(phase) is not within a page")
         let needed = PagePool.pageCount(phase + count) * PagePool.pageSize
         let reused = needed <= byteCount ? idle.withLock { $0.popLast() } : nil
-        let pages =
-            reused ?? Pages(memory: PagePool.allocate(max(needed, byteCount)))
+        let pages = reused ?? Pages(memory: PagePool.allocate(max(needed, byteCount)))
         return PooledBytes(pages: pages, pool: self, phase: phase, count: count)
     }
 

@@ -40,7 +40,7 @@ package final class PreparedConvolution: Sendable {
         return Tensor(channelsLast: outputShape, dtype: .f32) { run(x, bias, adding: sum.base, to: $0) }
     }
 
-    /// - Parameter summand: what `output` holds before, if it does not yet.
+    /// - Parameter summand: what is added before the activation; nil if it stands in `output` already, or nothing is added.
     private func run(
         _ x: Tensor, _ bias: Tensor?, adding summand: UnsafeRawPointer?, to output: UnsafeMutableRawPointer
     ) {

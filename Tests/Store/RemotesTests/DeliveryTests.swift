@@ -54,6 +54,16 @@ import Testing
         _ = try await Transfer(store: machine.store, remote: remote, jobs: 4).push([root])
     }
 
+    /// Adds `bytes` as the file `name` and pushes it.
+    private func publish(
+        _ bytes: [UInt8], as name: String, of machine: Machine, to remote: any Remote
+    ) async throws -> ContentRoot {
+        try machine.write(name, bytes)
+        let root = try await machine.add(name)
+        try await push(root, of: machine, to: remote)
+        return root
+    }
+
     @Test(arguments: RemoteMaker.all)
     func aLargeFileArrivesInTheWorkspaceAndInTheStore(_ maker: RemoteMaker) async throws {
         let (remote, owner) = try maker.make()
@@ -80,9 +90,7 @@ import Testing
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
         let text = Array((0..<4_000_000).map { "\($0 % 7919),\($0)\n" }.joined().utf8)
-        try here.write("table.csv", text)
-        let root = try await here.add("table.csv")
-        try await push(root, of: here, to: remote)
+        let root = try await publish(text, as: "table.csv", of: here, to: remote)
         let report = try await there.receive(root, "table.csv", from: remote)
         #expect(try FileSystem.read(there.folder("table.csv")) == text)
         #expect(report.byteCount < Int64(text.count) / 2)
@@ -94,17 +102,13 @@ import Testing
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
         var content = noise(80 << 20, seed: 9)
-        try here.write("big.bin", content)
-        let first = try await here.add("big.bin")
-        try await push(first, of: here, to: remote)
+        let first = try await publish(content, as: "big.bin", of: here, to: remote)
         _ = try await there.receive(first, "big.bin", from: remote)
         // Two stretches change, with kept bytes before, between and behind them.
         for (start, seed) in [(8 << 20, UInt64(11)), (50 << 20, 12)] {
             content.replaceSubrange(start..<start + (20 << 20), with: noise(20 << 20, seed: seed))
         }
-        try here.write("big.bin", content)
-        let second = try await here.add("big.bin")
-        try await push(second, of: here, to: remote)
+        let second = try await publish(content, as: "big.bin", of: here, to: remote)
         let report = try await there.receive(second, "big.bin", from: remote)
         #expect(report.byteCount < 42 << 20)
         #expect(try FileSystem.read(there.folder("big.bin")) == content)
@@ -143,15 +147,11 @@ import Testing
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
         var content = noise(80 << 20, seed: 9)
-        try here.write("big.bin", content)
-        let first = try await here.add("big.bin")
-        try await push(first, of: here, to: remote)
+        let first = try await publish(content, as: "big.bin", of: here, to: remote)
         _ = try await there.receive(first, "big.bin", from: remote, isInPlace: true)
         for (length, seed) in [(40 << 20, UInt64(11)), (1 << 20, 12)] {
             content.replaceSubrange(8 << 20..<(8 << 20) + length, with: noise(length, seed: seed))
-            try here.write("big.bin", content)
-            let next = try await here.add("big.bin")
-            try await push(next, of: here, to: remote)
+            let next = try await publish(content, as: "big.bin", of: here, to: remote)
             // What both have is taken from the file that goes away.
             let report = try await there.receive(next, "big.bin", from: remote, isInPlace: true)
             #expect(report.byteCount < length + (2 << 20))
@@ -172,9 +172,7 @@ import Testing
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
         let content = noise(80 << 20, seed: 5)
-        try here.write("big.bin", content)
-        let root = try await here.add("big.bin")
-        try await push(root, of: here, to: remote)
+        let root = try await publish(content, as: "big.bin", of: here, to: remote)
         let count = Mutex(0)
         let breaking = FaultyRemote(remote) { key, bytes in
             guard key.hasPrefix("packs/"), bytes.count > 1 << 20 else { return bytes }
@@ -200,9 +198,7 @@ import Testing
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
         let content = noise(24 << 20, seed: 4)
-        try here.write("twice.bin", content + content)
-        let root = try await here.add("twice.bin")
-        try await push(root, of: here, to: remote)
+        let root = try await publish(content + content, as: "twice.bin", of: here, to: remote)
         _ = try await there.receive(root, "twice.bin", from: remote)
         #expect(try FileSystem.read(there.folder("twice.bin")) == content + content)
     }
@@ -211,9 +207,7 @@ import Testing
         let (here, there) = (try Machine(), try Machine())
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
-        try here.write("big.bin", noise(40 << 20, seed: 5))
-        let root = try await here.add("big.bin")
-        try await push(root, of: here, to: remote)
+        let root = try await publish(noise(40 << 20, seed: 5), as: "big.bin", of: here, to: remote)
         let spoiled = FaultyRemote(remote) { key, bytes in
             guard key.hasPrefix("packs/"), bytes.count > 1 << 20 else { return bytes }
             var bytes = bytes
@@ -233,9 +227,7 @@ import Testing
         let (here, there) = (try Machine(), try Machine())
         let (remote, owner) = try RemoteMaker.directory.make()
         defer { withExtendedLifetime(owner) {} }
-        try here.write("big.bin", noise(40 << 20, seed: 6))
-        let root = try await here.add("big.bin")
-        try await push(root, of: here, to: remote)
+        let root = try await publish(noise(40 << 20, seed: 6), as: "big.bin", of: here, to: remote)
         try there.write("big.bin", Array("mine".utf8))
         await #expect(throws: MLOpsError.self) { try await there.receive(root, "big.bin", from: remote) }
         #expect(try FileSystem.read(there.folder("big.bin")) == Array("mine".utf8))
