@@ -33,11 +33,8 @@ import Testing
         let card = try FileSystem.readText(project.folder("models/census/README.md"))
         #expect(card.hasPrefix("---\n") && card.contains("Female") && card.contains("cc-by-4.0"))
 
-        let start = ContinuousClock.now
         let again = try project.mlops("pipeline", "run", "pipelines/census.yaml")
-        let time = ContinuousClock.now - start
         #expect(again.output.contains("0 ran, 11 cached"), "\(again.all)")
-        #expect(time < .seconds(5), "\(time)")
 
         let refused = try project.mlops("pipeline", "run", "pipelines/census.yaml", "--set", "gate.accuracy=0.99")
         #expect(refused.exitCode == 4, "\(refused.all)")

@@ -65,14 +65,12 @@ struct ProcessTests {
         }
     }
 
-    @Test func aTimeoutEndsTheWholeGroup() async throws {
-        let start = ContinuousClock.now
+    @Test(.timeLimit(.minutes(1))) func aTimeoutEndsTheWholeGroup() async throws {
         let ending = try await process(
             "sleep \(mark) & setsid sleep \(mark) & sleep \(mark)", timeout: .milliseconds(150)
         ).run(log: folder("log")) { _ in }
         #expect(ending.stop == .timeout)
         #expect(ending.status == .signalled(SIGTERM))
-        #expect(ContinuousClock.now - start < .seconds(3))
         #expect(sleeperCount() == 0)
     }
 
@@ -98,12 +96,11 @@ struct ProcessTests {
         #expect(sleeperCount() == 0)
     }
 
-    @Test func aDaemonThatIsLeftBehindDoesNotOutliveItsStage() async throws {
-        let start = ContinuousClock.now
+    /// It holds the output open, and must not be waited for.
+    @Test(.timeLimit(.minutes(1))) func aDaemonThatIsLeftBehindDoesNotOutliveItsStage() async throws {
         let ending = try await process("setsid sh -c 'sleep \(mark) & sleep \(mark)' & sleep \(mark) & exit 0")
             .run(log: folder("log")) { _ in }
         #expect(ending.status == .exited(0))
-        #expect(ContinuousClock.now - start < .seconds(3), "it holds the output open, and must not be waited for")
         #expect(sleeperCount() == 0)
     }
 

@@ -289,17 +289,16 @@ struct WrongSpecsTests {
         }
     }
 
-    @Test func aHugePipelineIsRefusedUnread() throws {
+    /// Nobody reads a tebibyte within the limit.
+    @Test(.timeLimit(.minutes(1))) func aHugePipelineIsRefusedUnread() throws {
         let bench = try Bench("version: 1\n")
         let handle = try #require(FileHandle(forWritingAtPath: bench.folder("pipeline.yaml")))
-        try handle.truncate(atOffset: 100 << 20)
-        let start = ContinuousClock.now
+        try handle.truncate(atOffset: 1 << 40)
         #expect {
             try bench.load()
         } throws: {
-            "\($0)" == "`pipeline.yaml` is 100.0 MiB long, the limit is 1.0 MiB"
+            "\($0)" == "`pipeline.yaml` is 1.0 TiB long, the limit is 1.0 MiB"
         }
-        #expect(ContinuousClock.now - start < .milliseconds(100))
     }
 }
 

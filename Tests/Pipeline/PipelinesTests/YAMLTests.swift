@@ -172,19 +172,18 @@ struct YAMLTests {
         #expect(try json("a: &x {b: 1}\nc: *x\n") == ["a": ["b": 1], "c": ["b": 1]])
     }
 
-    @Test func aHugeFileIsRefusedWithoutReadingIt() throws {
+    /// Nobody reads a tebibyte within the limit.
+    @Test(.timeLimit(.minutes(1))) func aHugeFileIsRefusedWithoutReadingIt() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write("big.yaml", "a: 1\n")
         let handle = try #require(FileHandle(forWritingAtPath: path))
-        try handle.truncate(atOffset: 100 << 20)
+        try handle.truncate(atOffset: 1 << 40)
         try handle.close()
-        let start = ContinuousClock.now
         #expect {
             try YAML.read(path, name: "big.yaml")
         } throws: {
-            "\($0)" == "`big.yaml` is 100.0 MiB long, the limit is 1.0 MiB"
+            "\($0)" == "`big.yaml` is 1.0 TiB long, the limit is 1.0 MiB"
         }
-        #expect(ContinuousClock.now - start < .milliseconds(50))
     }
 
     // MARK: Decoding
