@@ -184,9 +184,19 @@ private struct ScratchFolder: Sendable {
     init(beside target: String) async throws {
         path = FileSystem.join(FileSystem.parent(of: target), ".\(FileSystem.name(of: target)).mlops-get")
         try ScratchFolder.refuseForeign(path)
-        try FileSystem.createDirectories(path, mode: 0o700)
+        try FileSystem.createDirectories(path, mode: 0o700, flushes: false)
         lock = try await FileLock(FileSystem.join(path, "lock"), .exclusive, timeout: .seconds(2))
-        store = try ContentStore(folder: FileSystem.join(path, ".mlops"))
+        try ScratchFolder.forgetEarlierBoots(path)
+        store = try ContentStore(folder: FileSystem.join(path, ScratchFolder.storeName), isScratch: true)
+    }
+
+    /// Removes what was fetched before the machine started: it was not flushed, so a power cut may have left it in part.
+    private static func forgetEarlierBoots(_ path: String) throws {
+        let note = FileSystem.join(path, bootName)
+        let boot = (try? FileSystem.readText("/proc/sys/kernel/random/boot_id")) ?? ""
+        if !boot.isEmpty, (try? FileSystem.readText(note)) == boot { return }
+        try FileSystem.removeTree(FileSystem.join(path, storeName))
+        try FileSystem.replaceUnflushed(note, with: Array(boot.utf8))
     }
 
     /// Refuses what no earlier call left: a repository may have brought a link along, which leads out of the folder.
@@ -201,13 +211,16 @@ private struct ScratchFolder: Sendable {
         }
         let isOurs =
             try status.kind == .directory && status.permissions & 0o077 == 0
-            && !["lock", ".mlops", partialName].contains { try hasLink(FileSystem.join(path, $0)) }
+            && !["lock", bootName, storeName, partialName].contains { try hasLink(FileSystem.join(path, $0)) }
         guard !isOurs else { return }
         throw MLOpsError(
             .failed, "`\(printable(path))` is not what an earlier `mlops get` left there",
             hint: "see what it is with `ls -la`, and remove it")
     }
 
+    private static let storeName = ".mlops"
+    /// Which boot of the machine the store is of.
+    private static let bootName = "boot"
     /// What has come of a large file.
     private static let partialName = "partial"
 

@@ -141,9 +141,14 @@ package enum FileSystem {
     }
 
     /// Makes `path` and the folders above it, each flushed into the one above it; fine if they exist.
-    package static func createDirectories(_ path: String, mode: UInt32 = 0o755) throws {
+    ///
+    /// - Parameter flushes: false for folders that nobody misses after a power cut.
+    package static func createDirectories(_ path: String, mode: UInt32 = 0o755, flushes: Bool = true) throws {
         try Failpoint.reach("directory.create")
-        if mkdir(path, mode) == 0 { return try synchronizeDirectory(parent(of: path)) }
+        if mkdir(path, mode) == 0 {
+            if flushes { try synchronizeDirectory(parent(of: path)) }
+            return
+        }
         switch errno {
         case EEXIST:
             // A link to a folder is as good as a folder here.
@@ -154,9 +159,9 @@ package enum FileSystem {
         case ENOENT:
             let above = parent(of: path)
             guard above != path else { throw MLOpsError.system("create", path, errno: ENOENT) }
-            try createDirectories(above, mode: mode)
+            try createDirectories(above, mode: mode, flushes: flushes)
             if mkdir(path, mode) != 0, errno != EEXIST { throw MLOpsError.system("create", path, errno: errno) }
-            try synchronizeDirectory(above)
+            if flushes { try synchronizeDirectory(above) }
         default: throw MLOpsError.system("create", path, errno: errno)
         }
     }

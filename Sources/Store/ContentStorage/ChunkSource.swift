@@ -129,7 +129,7 @@ final class ChunkKeeper {
     /// - Throws: what an earlier pack ran into.
     func append(_ batch: ChunkBatch) throws {
         try installer.check()
-        let writer = try self.writer ?? PackWriter(folder: store.packsFolder())
+        let writer = try self.writer ?? store.packWriter()
         self.writer = writer
         var start = 0
         for entry in batch.entries {

@@ -330,7 +330,7 @@ private struct MixedPackCopy {
             let frame = PackFrame(entry, stored: try file.read(count: entry.storedLength, at: entry.offset))
             // A copy of what is broken would outlive the original, which can still be healed.
             _ = try frame.decoded()
-            let open = try writer ?? PackWriter(folder: store.packsFolder())
+            let open = try writer ?? store.packWriter()
             writer = open
             try open.append(frame)
             if open.isFull { try install() }

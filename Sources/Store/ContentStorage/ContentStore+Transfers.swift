@@ -126,6 +126,11 @@ extension ContentStore {
         return packs.path
     }
 
+    /// Starts a pack that is to be installed here.
+    package func packWriter() throws -> PackWriter {
+        try PackWriter(folder: packsFolder(), for: packs.isScratch ? .scratch : .kept)
+    }
+
     /// Checks the pack at `temporaryPath`, every byte of it, flushes it, moves it into the store and indexes it.
     ///
     /// - Throws: kind `.damaged` if it is not the pack of that digest, or does not hold what it says; it is removed then.
@@ -145,7 +150,7 @@ extension ContentStore {
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", temporaryPath, errno: errno)
             }
-            try file.synchronize()
+            if !packs.isScratch { try file.synchronize() }
             try packs.prepare()
             try packs.install(temporary: temporaryPath, as: digest)
             let pack = IndexedPack(digest: digest, byteCount: check.byteCount, entries: check.entries)

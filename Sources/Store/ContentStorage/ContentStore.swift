@@ -18,10 +18,13 @@ package final class ContentStore: Sendable {
     private let spareCompressors = Mutex<[Compressor]>([])
 
     /// The store below `folder`, which is made on the first write; opening costs nothing.
-    package init(folder: String) throws {
+    ///
+    /// - Parameter isScratch: whether nobody wants its content after a power cut: then nothing is flushed, and the index lives in
+    ///   memory.
+    package init(folder: String, isScratch: Bool = false) throws {
         let folder = FileSystem.absolute(folder)
         self.folder = folder
-        packs = PackFolder(path: FileSystem.join(folder, "store/packs"))
+        packs = PackFolder(path: FileSystem.join(folder, "store/packs"), isScratch: isScratch)
         index = ContentIndex(path: FileSystem.join(folder, "index.sqlite"), packs: packs)
     }
 

@@ -5,6 +5,8 @@ internal import Synchronization
 /// The packs on the disk: `<folder>/ab/<digest>.pack`.
 struct PackFolder: Sendable {
     let path: String
+    /// Whether a power cut may take what is here; then nothing is flushed.
+    var isScratch = false
 
     /// Groups whose entries this process has flushed; nobody removes a group.
     private static let flushed = Mutex<Set<String>>([])
@@ -16,7 +18,7 @@ struct PackFolder: Sendable {
 
     /// Makes the folder and those above it, and removes what dead processes left in it.
     func prepare() throws {
-        if !FileSystem.isDirectory(path) { try FileSystem.createDirectories(path) }
+        if !FileSystem.isDirectory(path) { try FileSystem.createDirectories(path, flushes: !isScratch) }
         TemporaryFile.removeAbandonedOnce(in: path)
     }
 
@@ -51,6 +53,7 @@ struct PackFolder: Sendable {
     /// Flushes the entries of packs that were found here: their writer may have died before it did, and whoever sees a pack
     /// in the index counts on it.
     func synchronize(_ packs: Set<Digest>) throws {
+        if isScratch { return }
         for group in Set(packs.map { FileSystem.parent(of: path(of: $0)) }) where FileSystem.isDirectory(group) {
             try FileSystem.synchronizeDirectory(group)
         }
@@ -63,9 +66,10 @@ struct PackFolder: Sendable {
         let destination = path(of: digest)
         let group = FileSystem.parent(of: destination)
         do {
-            if !FileSystem.isDirectory(group) { try FileSystem.createDirectories(group) }
+            if !FileSystem.isDirectory(group) { try FileSystem.createDirectories(group, flushes: !isScratch) }
             try Failpoint.reach("pack.rename")
             try FileSystem.rename(temporary, to: destination)
+            if isScratch { return }
             try FileSystem.synchronizeDirectory(group)
             // The group may have been made by a process that died before it could flush this. Once it is, it is for good.
             if !PackFolder.flushed.withLock({ $0.contains(group) }) {

@@ -1,7 +1,7 @@
 package import Basics
 internal import Glibc
 
-/// A pack that is written, flushed, and waits under a temporary name to be installed.
+/// A pack that is written and waits under a temporary name to be installed or sent.
 package struct FinishedPack: Sendable {
     /// The pack's name: the SHA-256 of its footer.
     package var digest: Digest
@@ -9,7 +9,7 @@ package struct FinishedPack: Sendable {
     package var path: String
     package var entries: [PackEntry]
     package var byteCount: Int64
-    /// The SHA-256 of the file, where the writer was asked for it.
+    /// The SHA-256 of the file of a pack that is sent.
     package var fileDigest: Digest?
 }
 
@@ -18,17 +18,27 @@ package struct FinishedPack: Sendable {
 /// One task at a time may use it.
 // @unchecked: handed from task to task, never used by two at once.
 package final class PackWriter: @unchecked Sendable {
+    /// What becomes of a finished pack.
+    package enum Purpose: Sendable {
+        /// It stays: it is flushed.
+        case kept
+        /// It stays where nothing is wanted after a power cut.
+        case scratch
+        /// It is sent and goes away: it tells the digest of its file's bytes.
+        case sent
+    }
+
     private let file: OpenFile
     private let writer: BlockWriter
     private var hasher: DigestHasher?
+    private let purpose: Purpose
     private var isOpen = true
     package private(set) var entries: [PackEntry] = []
 
     /// Starts a pack in `folder`, which must lie on the disk where the pack will stay.
-    ///
-    /// - Parameter hashesFile: whether the finished pack tells the digest of its file's bytes, as an upload needs it.
-    package init(folder: String, hashesFile: Bool = false) throws {
-        hasher = hashesFile ? DigestHasher() : nil
+    package init(folder: String, for purpose: Purpose = .kept) throws {
+        self.purpose = purpose
+        hasher = purpose == .sent ? DigestHasher() : nil
         try Failpoint.reach("pack.create")
         file = try TemporaryFile.create(beside: FileSystem.join(folder, "pack"))
         writer = BlockWriter(file, patience: .waitsForDisk)
@@ -77,7 +87,7 @@ package final class PackWriter: @unchecked Sendable {
         hasher?.update(stored)
     }
 
-    /// Writes the footer and forces the file to the disk; the file is the caller's from here on.
+    /// Writes the footer and forces a pack that is kept to the disk; the file is the caller's from here on.
     package func finish() throws -> FinishedPack {
         precondition(isOpen, "a pack is finished once")
         let ending = PackFormat.ending(entries)
@@ -88,8 +98,10 @@ package final class PackWriter: @unchecked Sendable {
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", file.path, errno: errno)
             }
-            try Failpoint.reach("pack.fsync")
-            try file.synchronize()
+            if purpose == .kept {
+                try Failpoint.reach("pack.fsync")
+                try file.synchronize()
+            }
         } catch {
             abandon()
             throw error

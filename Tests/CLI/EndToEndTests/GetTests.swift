@@ -130,6 +130,33 @@ import Testing
         #expect(try shop.names == ["net"])
     }
 
+    /// What an interrupted call fetched is used by the next, unless the machine went down: it was not flushed.
+    @Test func goesOnAfterAKillAndStartsOverAfterAPowerCut() throws {
+        let shop = try Shop()
+        func kill() throws {
+            let killed = try Program.mlops(
+                ["get", shop.remote, "models/net"], in: shop.folder("here"),
+                environment: ["MLOPS_FAILPOINT": "checkout.file:1:kill"])
+            #expect(killed.exitCode == 137, "\(killed.all)")
+        }
+        try FileSystem.createDirectories(shop.folder("here"))
+        try kill()
+        let next = try shop.get("models/net", "--json").json()
+        #expect(next["transfer"]?["byteCount"] == 0, "\(next)")
+        #expect(try shop.names == ["net"])
+
+        try FileSystem.removeTree(shop.folder("here/net"))
+        try kill()
+        let scratch = shop.folder("here/.net.mlops-get")
+        let packs = try FileManager.default.subpathsOfDirectory(atPath: scratch).filter { $0.hasSuffix(".pack") }
+        #expect(!packs.isEmpty)
+        for name in packs { try FileSystem.replace(FileSystem.join(scratch, name), with: []) }
+        try FileSystem.replace(FileSystem.join(scratch, "boot"), with: Array("another\n".utf8))
+        try shop.get("models/net").expectSuccess()
+        #expect(try shop.folder.read("here/net/weights/w.bin") == Array("weights 2".utf8))
+        #expect(try shop.names == ["net"])
+    }
+
     @Test(.enabled(if: S3.isThere, "no S3 server: MLOPS_TEST_S3 is not set"))
     func bringsAVersionFromS3() throws {
         let s3 = try S3()

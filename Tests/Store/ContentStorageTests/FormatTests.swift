@@ -92,7 +92,7 @@ import Testing
 
     @Test func aPackIsWrittenAsFormatTwoSays() throws {
         let folder = try TemporaryFolder()
-        let writer = try PackWriter(folder: folder.path, hashesFile: true)
+        let writer = try PackWriter(folder: folder.path, for: .sent)
         let text = String(repeating: "hello", count: 20)
         let compressed = try #require(Array(text.utf8).withUnsafeBytes { Compressor().compress($0) })
         for (content, codec, stored) in [("hello", PackCodec.raw, Array("hello".utf8)), (text, .zstd, compressed)] {

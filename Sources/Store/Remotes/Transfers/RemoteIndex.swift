@@ -94,8 +94,8 @@ struct RemoteIndexReader: Sendable {
 
     /// Keeps `bytes`, which were just written to the remote, as if they had been read.
     func remember(_ bytes: [UInt8], key: String) throws {
-        try FileSystem.createDirectories(cacheFolder)
         // Whoever reads it compares it with its name, so it need not reach the disk now.
+        try FileSystem.createDirectories(cacheFolder, flushes: false)
         try FileSystem.replaceUnflushed(cachePath(of: key), with: bytes)
     }
 

@@ -288,7 +288,7 @@ private actor PackAssembler {
 
     func append(_ frames: [PackFrame]) throws {
         for frame in frames {
-            let open = try writer ?? PackWriter(folder: store.packsFolder())
+            let open = try writer ?? store.packWriter()
             writer = open
             try open.append(frame)
             if open.isFull { try install() }

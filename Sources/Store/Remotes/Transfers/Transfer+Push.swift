@@ -106,7 +106,7 @@ extension Transfer {
     }
 
     private func assemble(_ keys: [ObjectKey]) throws -> (pack: FinishedPack, fileDigest: Digest) {
-        let writer = try PackWriter(folder: store.packsFolder(), hashesFile: true)
+        let writer = try PackWriter(folder: store.packsFolder(), for: .sent)
         do {
             for key in keys {
                 try Task.checkCancellation()

@@ -88,7 +88,7 @@ extension RemoteVerifier {
 
     private func assemble(_ keys: [ObjectKey]) throws -> FinishedPack? {
         guard try store.missingObjects(among: keys).isEmpty else { return nil }
-        let writer = try PackWriter(folder: store.packsFolder(), hashesFile: true)
+        let writer = try PackWriter(folder: store.packsFolder(), for: .sent)
         do {
             for key in keys { try writer.append(store.frame(of: key)) }
             return try writer.finish()
