@@ -30,13 +30,17 @@ package struct ConfusionMatrix: Codable, Hashable, Sendable {
         var drawing = Drawing(width: max(start.x + side + 16, 320), height: start.y + side + 56, title: title)
         drawing.addText(title, (16, 24), size: 15, .start, isBold: true)
         drawing.addText("true class", (16, start.y - 6), size: 11, .start)
-        drawing.addText("guess", (start.x + side / 2, start.y + side + 44), size: 11)
+        // Names that a cell is too narrow for reach below their neighbours', every other one a line lower.
+        let isStaggered = classes.contains { $0.count > 6 }
+        drawing.addText("guess", (start.x + side / 2, start.y + side + 48), size: 11)
         for (row, counts) in counts.enumerated() {
             let total = Double(max(1, counts.reduce(0, +)))
             let y = start.y + Double(row) * cell
-            drawing.addText(String(classes[row].prefix(12)), (start.x - 6, y + cell / 2 + 4), size: 11, .end)
+            drawing.addText(classes[row].cut(to: 12), (start.x - 6, y + cell / 2 + 4), size: 11, .end)
             drawing.addText(
-                String(classes[row].prefix(6)), (start.x + (Double(row) + 0.5) * cell, start.y + side + 18), size: 10)
+                classes[row].cut(to: max(2, Int(cell / 3) - 1)),
+                (start.x + (Double(row) + 0.5) * cell, start.y + side + (isStaggered && row % 2 == 1 ? 31 : 17)),
+                size: 10)
             for (column, count) in counts.enumerated() where count > 0 {
                 let x = start.x + Double(column) * cell
                 let share = Double(count) / total
@@ -55,4 +59,9 @@ package struct ConfusionMatrix: Codable, Hashable, Sendable {
         }
         return drawing
     }
+}
+
+extension String {
+    /// At most `count` characters, the last of them an ellipsis if there were more.
+    fileprivate func cut(to count: Int) -> String { self.count > count ? prefix(count - 1) + "…" : self }
 }
