@@ -154,8 +154,18 @@ final class S3Client: Sendable {
     }
 
     private func pause(after error: TransportError, _ attempt: Int, _ attempts: inout Attempts) throws -> Duration {
-        guard isWorthAnother(error, attempt: attempt, since: attempts.start) else { throw error.forPeople }
-        let pause = retry.pause(after: attempt, retryAfter: nil, using: .random(in: 0...1))
+        var pause = retry.pause(after: attempt, retryAfter: nil, using: .random(in: 0...1))
+        switch error.kind {
+        case .unresolved, .refused, .connectTimeout:
+            let patience = hasAnswered.load(ordering: .relaxed) ? retry.patienceLater : retry.patienceAtFirst
+            // An upload may have gone well for longer than that before the server went away.
+            let rest = patience - (ContinuousClock.now - (attempts.firstFailure ?? attempts.start))
+            guard rest > .zero else { throw error.forPeople }
+            // The last attempt comes when patience ends, not a pause later.
+            pause = min(pause, rest)
+        case .stalled where attempt < retry.attemptsAtStalls, .broken where attempt < retry.attempts: break
+        case .stalled, .broken, .untrusted, .unusable: throw error.forPeople
+        }
         // A connection that stalled has been failing for all of its time.
         let start = error.kind == .stalled ? attempts.start : .now
         return try settle(
@@ -176,17 +186,6 @@ final class S3Client: Sendable {
     }
 
     private var current: S3Settings { moved.withLock { $0 } ?? settings }
-
-    private func isWorthAnother(_ error: TransportError, attempt: Int, since start: ContinuousClock.Instant) -> Bool {
-        switch error.kind {
-        case .unresolved, .refused, .connectTimeout:
-            let patience = hasAnswered.load(ordering: .relaxed) ? retry.patienceLater : retry.patienceAtFirst
-            return ContinuousClock.now - start < patience
-        case .stalled: return attempt < retry.attemptsAtStalls
-        case .broken: return attempt < retry.attempts
-        case .untrusted, .unusable: return false
-        }
-    }
 
     private func sign(_ request: S3Request, _ credentials: S3Credentials) -> HTTPRequest {
         let settings = current
