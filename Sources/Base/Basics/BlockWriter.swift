@@ -23,10 +23,12 @@ package final class BlockWriter: @unchecked Sendable {
     private static let alignment = PagePool.pageSize
     /// Fewer bytes are copied, so that writes stay large.
     private static let lendingMinimum = 512 << 10
-    private static let lendingCount = 3
+    private static let lendingCount = 2
+    /// Writers come and go, one a pack: fresh memory for each would be cleared again and again, and lie in pieces afterwards.
+    private static let pool = PagePool(byteCount: blockLength, prefersLargePages: false)
 
     private let sink: BlockSink
-    private var blocks: [UnsafeMutableRawBufferPointer] = []
+    private var blocks: [PooledBytes] = []
     private var turn = 0
     private var filled = 0
     private let free = DispatchSemaphore(value: blockCount)
@@ -45,7 +47,6 @@ package final class BlockWriter: @unchecked Sendable {
         queue.sync {}
         // A semaphore must end as it began.
         if isHolding { free.signal() }
-        for block in blocks { block.deallocate() }
     }
 
     /// - Throws: what writing an earlier block ran into.
@@ -78,7 +79,7 @@ package final class BlockWriter: @unchecked Sendable {
             // What does not fill a page goes before them, into their first page.
             if filled > 0 {
                 let start = filled - bytes.phase
-                bytes.fromPage.copyMemory(from: UnsafeRawBufferPointer(rebasing: blocks[turn][start..<filled]))
+                bytes.fromPage.copyMemory(from: UnsafeRawBufferPointer(rebasing: blocks[turn].bytes[start..<filled]))
                 filled = start
                 if filled > 0 { submit() }
             }
@@ -101,7 +102,7 @@ package final class BlockWriter: @unchecked Sendable {
         queue.sync {}
         try sink.check()
         guard filled > 0 else { return }
-        try sink.writeEnd(UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled]))
+        try sink.writeEnd(UnsafeRawBufferPointer(rebasing: blocks[turn].bytes[..<filled]))
         filled = 0
     }
 
@@ -111,15 +112,13 @@ package final class BlockWriter: @unchecked Sendable {
             isHolding = true
             try sink.check()
         }
-        if turn == blocks.count {
-            blocks.append(.allocate(byteCount: BlockWriter.blockLength, alignment: BlockWriter.alignment))
-        }
-        return blocks[turn]
+        if turn == blocks.count { blocks.append(BlockWriter.pool.take(BlockWriter.blockLength)) }
+        return blocks[turn].memory
     }
 
     private func submit() {
         // Nobody fills it before the queue signals `free`.
-        nonisolated(unsafe) let block = UnsafeRawBufferPointer(rebasing: blocks[turn][..<filled])
+        nonisolated(unsafe) let block = UnsafeRawBufferPointer(rebasing: blocks[turn].bytes[..<filled])
         turn = (turn + 1) % BlockWriter.blockCount
         filled = 0
         isHolding = false

@@ -7,6 +7,7 @@ package final class PagePool: Sendable {
     package static let pageSize = 4096
 
     private let byteCount: Int
+    private let prefersLargePages: Bool
     private let idle = Mutex<[Pages]>([])
 
     fileprivate struct Pages: @unchecked Sendable {
@@ -14,8 +15,13 @@ package final class PagePool: Sendable {
         var memory: UnsafeMutableRawBufferPointer
     }
 
-    /// - Parameter byteCount: what most runs of bytes need at most; longer ones get memory of their own.
-    package init(byteCount: Int) { self.byteCount = PagePool.pageCount(byteCount) * PagePool.pageSize }
+    /// - Parameters:
+    ///   - byteCount: what most runs of bytes need at most; longer ones get memory of their own.
+    ///   - prefersLargePages: false if often only the beginning of it is used: a large page is cleared as a whole.
+    package init(byteCount: Int, prefersLargePages: Bool = true) {
+        self.byteCount = PagePool.pageCount(byteCount) * PagePool.pageSize
+        self.prefersLargePages = prefersLargePages
+    }
 
     deinit { idle.withLock { for pages in $0 { pages.memory.deallocate() } } }
 
@@ -24,14 +30,16 @@ package final class PagePool: Sendable {
         precondition((0..<PagePool.pageSize).contains(phase), "phase \(phase) is not within a page")
         let needed = PagePool.pageCount(phase + count) * PagePool.pageSize
         let reused = needed <= byteCount ? idle.withLock { $0.popLast() } : nil
-        let pages = reused ?? Pages(memory: PagePool.allocate(max(needed, byteCount)))
+        let pages = reused ?? Pages(memory: allocate(max(needed, byteCount)))
         return PooledBytes(pages: pages, pool: self, phase: phase, count: count)
     }
 
     /// Large memory in large pages, where the system has them: less to map, and less to hold still while a disk reads it.
-    private static func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    private func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
         let large = 2 << 20
-        guard byteCount >= large else { return .allocate(byteCount: byteCount, alignment: pageSize) }
+        guard prefersLargePages, byteCount >= large else {
+            return .allocate(byteCount: byteCount, alignment: PagePool.pageSize)
+        }
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: large)
         _ = madvise(memory.baseAddress, byteCount, MADV_HUGEPAGE)
         return memory
