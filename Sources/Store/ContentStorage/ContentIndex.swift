@@ -17,7 +17,8 @@ struct ObjectLocation: Hashable, Sendable {
 /// `.mlops/index.sqlite`: where each object lies, and what files looked like when they were last hashed.
 ///
 /// It is a cache. When it is missing, torn or of another version it is made anew from the footers of the packs; when the
-/// folder cannot be written or is scratch, it lives in memory. Packs that came or went behind its back are noticed when it is opened.
+/// folder cannot be written, or the store is scratch, it lives in memory. Packs that came or went behind its back are
+/// noticed when it is opened.
 final class ContentIndex: Sendable {
     /// Another number makes the file be thrown away and rebuilt.
     private static let version = 4

@@ -128,7 +128,7 @@ extension ContentStore {
 
     /// Starts a pack that is to be installed here.
     package func packWriter() throws -> PackWriter {
-        try PackWriter(folder: packsFolder(), for: packs.isScratch ? .scratch : .kept)
+        try PackWriter(folder: packsFolder(), for: isScratch ? .scratch : .kept)
     }
 
     /// Checks the pack at `temporaryPath`, every byte of it, flushes it, moves it into the store and indexes it.
@@ -150,7 +150,7 @@ extension ContentStore {
             if fchmod(file.descriptor, 0o444) != 0 {
                 throw MLOpsError.system("set the mode of", temporaryPath, errno: errno)
             }
-            if !packs.isScratch { try file.synchronize() }
+            if !isScratch { try file.synchronize() }
             try packs.prepare()
             try packs.install(temporary: temporaryPath, as: digest)
             let pack = IndexedPack(digest: digest, byteCount: check.byteCount, entries: check.entries)

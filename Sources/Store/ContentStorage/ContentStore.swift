@@ -28,6 +28,9 @@ package final class ContentStore: Sendable {
         index = ContentIndex(path: FileSystem.join(folder, "index.sqlite"), packs: packs)
     }
 
+    /// Whether nobody wants its content after a power cut.
+    package var isScratch: Bool { packs.isScratch }
+
     // MARK: The workspace
 
     /// Opens the file or folder at `path` for scanning.

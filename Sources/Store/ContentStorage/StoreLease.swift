@@ -30,7 +30,7 @@ extension ContentStore {
     /// - Throws: kind `.conflict` if a sweep does not end.
     package func lease() async throws -> StoreLease {
         if let held = heldLease.withLock({ $0.lease }) { return held }
-        try FileSystem.createDirectories(folder, flushes: !packs.isScratch)
+        try FileSystem.createDirectories(folder, flushes: !isScratch)
         while true {
             // A sweep that was killed: its packs must be gone before one of them can be added again.
             guard let lock = try await lockUnlessDoomed() else {

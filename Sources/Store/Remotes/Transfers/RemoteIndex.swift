@@ -66,6 +66,8 @@ struct RemoteIndexReader: Sendable {
 
     let remote: any Remote
     let cacheFolder: String
+    /// Whether the store around that folder is.
+    let isScratch: Bool
     let jobs: Int
 
     /// - Parameter checksPacks: also lists the packs, and leaves out those that are absent or have another size.
@@ -94,8 +96,9 @@ struct RemoteIndexReader: Sendable {
 
     /// Keeps `bytes`, which were just written to the remote, as if they had been read.
     func remember(_ bytes: [UInt8], key: String) throws {
+        // This may make the store's own folder, in which packs will count on being found.
+        try FileSystem.createDirectories(cacheFolder, flushes: !isScratch)
         // Whoever reads it compares it with its name, so it need not reach the disk now.
-        try FileSystem.createDirectories(cacheFolder, flushes: false)
         try FileSystem.replaceUnflushed(cachePath(of: key), with: bytes)
     }
 

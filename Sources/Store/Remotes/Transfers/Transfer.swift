@@ -28,7 +28,7 @@ package struct Transfer: Sendable {
 
     var indexReader: RemoteIndexReader {
         let folder = FileSystem.join(store.folder, "cache/remotes/\(Transfer.cacheName(of: remote))")
-        return RemoteIndexReader(remote: remote, cacheFolder: folder, jobs: jobs)
+        return RemoteIndexReader(remote: remote, cacheFolder: folder, isScratch: store.isScratch, jobs: jobs)
     }
 
     /// The folder below `.mlops/cache/remotes` in which copies of the index of `remote` are kept.
