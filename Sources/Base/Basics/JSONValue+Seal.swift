@@ -14,7 +14,8 @@ extension JSONValue {
         return checksum.string == JSONValue.checksum(of: members)
     }
 
-    /// `isIntact` of what was read from `text`, without writing it anew where the seal comes first in a canonical text.
+    /// `isIntact` of what was read from `text`. Where the seal comes first, as in a canonical text, every byte must be as it was
+    /// written: the last digit of a long number may be another and still stand for the same value.
     package func isIntact(as text: [UInt8]) -> Bool? {
         let seal = Array("{\"\(JSONValue.checksumKey)\":\"".utf8)
         let end = seal.count + Digest.textLength
@@ -24,7 +25,7 @@ extension JSONValue {
         var hasher = DigestHasher()
         hasher.update([UInt8(ascii: "{")])
         text.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[(end + 2)...])) }
-        return text[seal.count..<end].elementsEqual(hasher.finalize().description.utf8) ? true : isIntact
+        return text[seal.count..<end].elementsEqual(hasher.finalize().description.utf8)
     }
 
     private static func checksum(of members: [String: JSONValue]) -> String {

@@ -41,6 +41,15 @@ import Testing
         let path = ".mlops/cache/stages/\(fingerprint.hex).json"
         let good = try bench.folder.read(path)
         #expect(cache.entry(fingerprint)?.metrics?["accuracy"] == 0.91)
+        // 0.1 + 0.2, and another text for it.
+        var entry = try #require(cache.entry(fingerprint))
+        entry.metrics = ["accuracy": 0.30000000000000004]
+        try cache.store(entry)
+        let other = try FileSystem.readText(bench.folder(path))
+            .replacing("30000000000000004", with: "30000000000000005")
+        #expect(cache.entry(fingerprint) != nil)
+        try bench.folder.write(path, other)
+        #expect(cache.entry(fingerprint) == nil)
         let flips = flips(good)
         for (bit, bytes) in flips {
             try Data(bytes).write(to: URL(fileURLWithPath: bench.folder(path)))
