@@ -142,3 +142,8 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
         try container.encode(description)
     }
 }
+
+/// `text` with at most `limit` characters, the last of them an ellipsis if there were more: what fits into a message or a drawing.
+package func shortened(_ text: String, to limit: Int = 60) -> String {
+    text.count <= limit ? text : text.prefix(limit - 1) + "…"
+}

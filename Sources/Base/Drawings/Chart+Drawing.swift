@@ -53,8 +53,7 @@ extension Chart {
         let longest = series.prefix(Chart.legendLimit).map(\.name.count).max() ?? 0
         let width = series.count > 1 ? legend + max(114, 32 + 7 * Double(longest)) : legend + 8
         var drawing = Drawing(width: width.rounded(.up), height: 360, title: title)
-        drawing.addText(
-            title.count > 70 ? title.prefix(69) + "…" : title, (frame.left, 22), size: 15, .start, isBold: true)
+        drawing.addText(shortened(title, to: 70), (frame.left, 22), size: 15, .start, isBold: true)
         drawAxes(frame, hasRight: hasRight, on: &drawing)
         for (index, series) in shown.enumerated() { draw(series, .number(index), frame, on: &drawing) }
         if series.count > 1 { drawLegend(legend, frame, on: &drawing) }

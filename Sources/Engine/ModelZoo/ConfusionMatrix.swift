@@ -36,9 +36,9 @@ package struct ConfusionMatrix: Codable, Hashable, Sendable {
         for (row, counts) in counts.enumerated() {
             let total = Double(max(1, counts.reduce(0, +)))
             let y = start.y + Double(row) * cell
-            drawing.addText(classes[row].cut(to: 12), (start.x - 6, y + cell / 2 + 4), size: 11, .end)
+            drawing.addText(shortened(classes[row], to: 12), (start.x - 6, y + cell / 2 + 4), size: 11, .end)
             drawing.addText(
-                classes[row].cut(to: max(2, Int(cell / 3) - 1)),
+                shortened(classes[row], to: max(2, Int(cell / 3) - 1)),
                 (start.x + (Double(row) + 0.5) * cell, start.y + side + (isStaggered && row % 2 == 1 ? 31 : 17)),
                 size: 10)
             for (column, count) in counts.enumerated() where count > 0 {
@@ -59,9 +59,4 @@ package struct ConfusionMatrix: Codable, Hashable, Sendable {
         }
         return drawing
     }
-}
-
-extension String {
-    /// At most `count` characters, the last of them an ellipsis if there were more.
-    fileprivate func cut(to count: Int) -> String { self.count > count ? prefix(count - 1) + "…" : self }
 }

@@ -110,12 +110,12 @@ final class AddSession: Sendable {
         }
         if !details.isEmpty {
             let compressor = Compressor()
-            var writer = try last ?? PackWriter(folder: packs.path)
+            var writer = try last ?? packs.writer()
             for (key, bytes) in details {
                 try bytes.withUnsafeBytes { try writer.append(key, plain: $0, compressor: compressor) }
                 if writer.isFull {
                     try finish(writer)
-                    writer = try PackWriter(folder: packs.path)
+                    writer = try packs.writer()
                 }
             }
             last = writer

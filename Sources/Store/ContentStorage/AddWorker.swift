@@ -184,7 +184,7 @@ final class AddWorker: @unchecked Sendable {
     /// The pack that is being written.
     func openWriter() throws -> PackWriter {
         if let writer { return writer }
-        let created = try PackWriter(folder: session.packs.path)
+        let created = try session.packs.writer()
         writer = created
         return created
     }

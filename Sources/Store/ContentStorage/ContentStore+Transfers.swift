@@ -128,7 +128,8 @@ extension ContentStore {
 
     /// Starts a pack that is to be installed here.
     package func packWriter() throws -> PackWriter {
-        try PackWriter(folder: packsFolder(), for: isScratch ? .scratch : .kept)
+        try packs.prepare()
+        return try packs.writer()
     }
 
     /// Checks the pack at `temporaryPath`, every byte of it, flushes it, moves it into the store and indexes it.

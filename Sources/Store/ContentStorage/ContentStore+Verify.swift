@@ -118,7 +118,7 @@ extension ContentStore {
 
     private func salvage(_ pack: Digest) throws {
         let keys = try index.objects(in: pack)
-        let writer = try PackWriter(folder: packs.path)
+        let writer = try packs.writer()
         for (key, location) in zip(keys, try index.locate(keys)) {
             guard let location, location.pack == pack, let frame = try? storedFrame(key, at: location),
                 (try? frame.decoded()) != nil

@@ -60,6 +60,9 @@ struct PackFolder: Sendable {
         if !packs.isEmpty { try FileSystem.synchronizeDirectory(path) }
     }
 
+    /// Starts a pack that is to be installed here.
+    func writer() throws -> PackWriter { try PackWriter(folder: path, for: isScratch ? .scratch : .kept) }
+
     /// Gives a finished pack its name: rename, then flush the folders, so that it stays after a power cut. After an error no
     /// temporary is left.
     func install(temporary: String, as digest: Digest) throws {

@@ -94,8 +94,3 @@ extension YAMLNode {
 
     package var isNull: Bool { if case .null = content { true } else { false } }
 }
-
-/// `text` cut to what fits into a message.
-func shortened(_ text: String, to limit: Int = 60) -> String {
-    text.count <= limit ? text : text.prefix(limit - 1) + "…"
-}

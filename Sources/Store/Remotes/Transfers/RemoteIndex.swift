@@ -96,7 +96,7 @@ struct RemoteIndexReader: Sendable {
 
     /// Keeps `bytes`, which were just written to the remote, as if they had been read.
     func remember(_ bytes: [UInt8], key: String) throws {
-        // This may make the store's own folder, in which packs will count on being found.
+        // Flushed, since this may be what makes the store's own folder: no power cut may take it from the packs that follow.
         try FileSystem.createDirectories(cacheFolder, flushes: !isScratch)
         // Whoever reads it compares it with its name, so it need not reach the disk now.
         try FileSystem.replaceUnflushed(cachePath(of: key), with: bytes)
