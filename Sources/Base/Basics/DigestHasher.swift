@@ -8,6 +8,8 @@ internal import Crypto
 package struct DigestHasher: Sendable {
     /// Whether this processor can hash two streams at once.
     package static let isPaired = mlops_sha256_is_here() != 0
+    /// How many whole texts this processor hashes side by side: 16 with AVX-512, 2 with instructions for SHA-256, else 1.
+    package static let width = max(1, Int(mlops_sha256_lanes()))
 
     private var paired = mlops_sha256()
     /// nil where `paired` is used.
@@ -85,12 +87,23 @@ package struct DigestHasher: Sendable {
 }
 
 extension Digest {
-    /// The digests of several texts, two at a time.
-    package static func ofEach(_ texts: [UnsafeRawBufferPointer]) -> [Digest] {
-        guard DigestHasher.isPaired else { return texts.map { Digest.of(raw: $0) } }
+    /// The digests of several texts, some side by side.
+    ///
+    /// - Parameter width: 1 for the plain way, with which the others are compared in tests; at most `DigestHasher.width`.
+    package static func ofEach(
+        _ texts: [UnsafeRawBufferPointer], width: Int = DigestHasher.width
+    ) -> [Digest] {
+        precondition(width <= DigestHasher.width, "this processor hashes \(DigestHasher.width) side by side at most")
+        guard width > 1 else {
+            return texts.map { text in
+                var hasher = DigestHasher(isPaired: false)
+                hasher.update(text)
+                return hasher.finalize()
+            }
+        }
         return DigestHasher.digests(texts.count) { digests in
             let starts = texts.map { $0.baseAddress?.assumingMemoryBound(to: UInt8.self) }
-            mlops_sha256_of_many(starts, texts.map(\.count), texts.count, digests)
+            mlops_sha256_of_many(starts, texts.map(\.count), texts.count, digests, Int32(width))
         }
     }
 }

@@ -115,9 +115,102 @@ KERNEL void two(uint32_t *state, const uint8_t *bytes, uint32_t *other_state, co
     store_state(other_state, e, g);
 }
 
+#define WIDE __attribute__((target("avx512f,avx512bw"), always_inline)) static inline
+#define WIDE_KERNEL __attribute__((target("avx512f,avx512bw"), noinline)) static
+
+int mlops_sha256_lanes(void) {
+    if (!mlops_sha256_is_here()) return 0;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? 16 : 2;
+}
+
+// Turns rows into columns: word `j` of row `i` becomes word `i` of row `j`.
+WIDE void transpose(__m512i *rows) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    // In each quarter of 128 bits four rows now stand as columns.
+    for (int i = 0; i < 16; i += 4) {
+        rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    // What is left is to turn the 4 × 4 quarters.
+    for (int i = 0; i < 4; i++) {
+        const __m512i a = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0x88);
+        const __m512i b = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0xDD);
+        const __m512i c = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0x88);
+        const __m512i d = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0xDD);
+        t[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(b, d, 0x88);
+        t[i + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
+        t[i + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
+    }
+    for (int i = 0; i < 16; i++) rows[i] = t[i];
+}
+
+#define XOR3(x, y, z) _mm512_ternarylogic_epi32(x, y, z, 0x96)
+
+// Sixteen texts side by side, a word of each in a register: FIPS 180-4, section 6.2, with one lane a text.
+WIDE_KERNEL void sixteen(uint32_t (*states)[16], const uint8_t **texts, size_t blocks) {
+    const __m512i order = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL));
+    __m512i s[8];
+    for (int i = 0; i < 8; i++) s[i] = _mm512_loadu_si512(states[i]);
+    for (size_t at = 0; at < blocks * 64; at += 64) {
+        __m512i w[16], a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
+        for (int i = 0; i < 16; i++) w[i] = _mm512_shuffle_epi8(_mm512_loadu_si512(texts[i] + at), order);
+        transpose(w);
+#define ROUND(a, b, c, d, e, f, g, h, number)                                                                        \
+    do {                                                                                                             \
+        const __m512i t1 = _mm512_add_epi32(                                                                         \
+            _mm512_add_epi32(h, _mm512_add_epi32(w[(number) % 16], _mm512_set1_epi32((int)constants[turn + (number)]))), \
+            _mm512_add_epi32(XOR3(_mm512_ror_epi32(e, 6), _mm512_ror_epi32(e, 11), _mm512_ror_epi32(e, 25)),         \
+                             _mm512_ternarylogic_epi32(e, f, g, 0xCA)));                                             \
+        const __m512i t2 =                                                                                           \
+            _mm512_add_epi32(XOR3(_mm512_ror_epi32(a, 2), _mm512_ror_epi32(a, 13), _mm512_ror_epi32(a, 22)),         \
+                             _mm512_ternarylogic_epi32(a, b, c, 0xE8));                                              \
+        d = _mm512_add_epi32(d, t1);                                                                                 \
+        h = _mm512_add_epi32(t1, t2);                                                                                \
+    } while (0)
+#define EIGHT(first)                                                                              \
+    ROUND(a, b, c, d, e, f, g, h, first); ROUND(h, a, b, c, d, e, f, g, first + 1);               \
+    ROUND(g, h, a, b, c, d, e, f, first + 2); ROUND(f, g, h, a, b, c, d, e, first + 3);           \
+    ROUND(e, f, g, h, a, b, c, d, first + 4); ROUND(d, e, f, g, h, a, b, c, first + 5);           \
+    ROUND(c, d, e, f, g, h, a, b, first + 6); ROUND(b, c, d, e, f, g, h, a, first + 7)
+        for (int turn = 0; turn < 64; turn += 16) {
+            EIGHT(0);
+            EIGHT(8);
+            if (turn == 48) break;
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) {
+                const __m512i x = w[(i + 1) % 16], y = w[(i + 14) % 16];
+                w[i] = _mm512_add_epi32(
+                    _mm512_add_epi32(w[i], w[(i + 9) % 16]),
+                    _mm512_add_epi32(XOR3(_mm512_ror_epi32(x, 7), _mm512_ror_epi32(x, 18), _mm512_srli_epi32(x, 3)),
+                                     XOR3(_mm512_ror_epi32(y, 17), _mm512_ror_epi32(y, 19), _mm512_srli_epi32(y, 10))));
+            }
+        }
+#undef EIGHT
+#undef ROUND
+        s[0] = _mm512_add_epi32(s[0], a);
+        s[1] = _mm512_add_epi32(s[1], b);
+        s[2] = _mm512_add_epi32(s[2], c);
+        s[3] = _mm512_add_epi32(s[3], d);
+        s[4] = _mm512_add_epi32(s[4], e);
+        s[5] = _mm512_add_epi32(s[5], f);
+        s[6] = _mm512_add_epi32(s[6], g);
+        s[7] = _mm512_add_epi32(s[7], h);
+    }
+    for (int i = 0; i < 8; i++) _mm512_storeu_si512(states[i], s[i]);
+}
+
 #else
 
 int mlops_sha256_is_here(void) { return 0; }
+
+int mlops_sha256_lanes(void) { return 0; }
 
 static void one(uint32_t *state, const uint8_t *bytes, size_t blocks) {
     (void)state, (void)bytes, (void)blocks;
@@ -126,6 +219,11 @@ static void one(uint32_t *state, const uint8_t *bytes, size_t blocks) {
 
 static void two(uint32_t *state, const uint8_t *bytes, uint32_t *other_state, const uint8_t *other, size_t blocks) {
     (void)state, (void)bytes, (void)other_state, (void)other, (void)blocks;
+    __builtin_trap();
+}
+
+static void sixteen(uint32_t (*states)[16], const uint8_t **texts, size_t blocks) {
+    (void)states, (void)texts, (void)blocks;
     __builtin_trap();
 }
 
@@ -232,27 +330,52 @@ void mlops_sha256_with_pieces(mlops_sha256 *whole, const uint8_t *bytes, size_t 
     if (count % 64 > 0) keep_rest(whole, bytes, count % 64);
 }
 
-void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *digests) {
-    lane lanes[2];
+enum { most_lanes = 16, fewest_side_by_side = 11 };
+
+// Moves all of `lanes` on by the blocks that the shortest of them has left. Sixteen cost the same however many of them are
+// wanted; so fewer than `fewest_side_by_side` go two at a time.
+static void advance_all(lane *lanes, size_t count, int is_wide) {
+    size_t common = lanes[0].blocks;
+    for (size_t i = 1; i < count; i++) common = lanes[i].blocks < common ? lanes[i].blocks : common;
+    if (common == 0) return;
+    if (is_wide && count >= fewest_side_by_side) {
+        uint32_t states[8][most_lanes];
+        const uint8_t *texts[most_lanes];
+        for (size_t i = 0; i < most_lanes; i++) {
+            const lane *source = &lanes[i < count ? i : 0];
+            texts[i] = source->next;
+            for (int j = 0; j < 8; j++) states[j][i] = source->state[j];
+        }
+        sixteen(states, texts, common);
+        for (size_t i = 0; i < count; i++) {
+            for (int j = 0; j < 8; j++) lanes[i].state[j] = states[j][i];
+        }
+    } else {
+        for (size_t i = 0; i + 1 < count; i += 2) {
+            two(lanes[i].state, lanes[i].next, lanes[i + 1].state, lanes[i + 1].next, common);
+        }
+        if (count % 2 == 1) one(lanes[count - 1].state, lanes[count - 1].next, common);
+    }
+    for (size_t i = 0; i < count; i++) advance(&lanes[i], common);
+}
+
+void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *digests, int width) {
+    lane lanes[most_lanes];
+    const int is_wide = width == most_lanes;
     size_t taken = 0, busy = 0;
     while (taken < count || busy > 0) {
-        while (busy < 2 && taken < count) {
+        // What is left of a few texts goes two at a time, so that the second waits for no third.
+        const size_t rest = busy + (count - taken);
+        const size_t most = is_wide && rest >= fewest_side_by_side ? most_lanes : 2;
+        while (busy < most && taken < count) {
             begin(&lanes[busy++], texts[taken], lengths[taken], digests + 32 * taken);
             taken++;
         }
-        if (busy == 2 && lanes[0].blocks > 0 && lanes[1].blocks > 0) {
-            size_t common = lanes[0].blocks < lanes[1].blocks ? lanes[0].blocks : lanes[1].blocks;
-            two(lanes[0].state, lanes[0].next, lanes[1].state, lanes[1].next, common);
-            advance(&lanes[0], common);
-            advance(&lanes[1], common);
-        } else if (busy == 1 && lanes[0].blocks > 0) {
-            one(lanes[0].state, lanes[0].next, lanes[0].blocks);
-            advance(&lanes[0], lanes[0].blocks);
-        }
-        if (busy == 2 && lanes[1].blocks == 0) end(&lanes[--busy]);
-        if (busy > 0 && lanes[0].blocks == 0) {
-            end(&lanes[0]);
-            if (--busy > 0) lanes[0] = lanes[1];
+        advance_all(lanes, busy, is_wide);
+        for (size_t i = busy; i-- > 0;) {
+            if (lanes[i].blocks > 0) continue;
+            end(&lanes[i]);
+            lanes[i] = lanes[--busy];
         }
     }
 }

@@ -163,10 +163,14 @@ extension ContentStore {
 
     /// The chunks that a checkout of `root` to `path` would take from a `ChunkSource`: those of large files that it would
     /// write and that the store lacks. None while listings are missing.
+    ///
+    /// - Parameter known: what the store lacks of the root, if somebody has just looked.
     package func chunksToStream(
-        of root: ContentRoot, to path: String, _ selection: PathSelection = .all, isInPlace: Bool = false
+        of root: ContentRoot, to path: String, _ selection: PathSelection = .all,
+        missing known: [MissingContent]? = nil,
+        isInPlace: Bool = false
     ) async throws -> Set<ObjectKey> {
-        let missing = try missingContent(below: [root], selection)
+        let missing = try known ?? missingContent(below: [root], selection)
         guard missing.reduce(0, { $0 + $1.byteCount }) >= (isInPlace ? 1 : ContentStore.streamingMinimum),
             !missing.contains(where: \.isListing)
         else { return [] }

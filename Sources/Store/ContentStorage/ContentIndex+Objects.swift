@@ -95,9 +95,21 @@ extension ContentIndex {
     private func has(_ keys: [ObjectKey], table: String) throws -> [Bool] {
         guard !keys.isEmpty else { return [] }
         return try read { db in
+            if let all = try ContentIndex.allKeys(of: table, atMost: keys.count / 8, db) {
+                return keys.map(all.contains)
+            }
             let lookup = try KeyLookup(db, sql: "SELECT 1 FROM \(table) WHERE key = ?")
             return try keys.map { try lookup.first($0) { _ in true } != nil }
         }
+    }
+
+    /// The keys of a table that has so few that asking for each of many others would take longer; nil if it has more than
+    /// `limit`.
+    private static func allKeys(of table: String, atMost limit: Int, _ db: Database) throws -> Set<ObjectKey>? {
+        guard limit >= 64 else { return nil }
+        let statement = try db.cachedStatement(sql: "SELECT key FROM \(table) LIMIT ?")
+        let rows = try Data.fetchAll(statement, arguments: [limit + 1])
+        return rows.count > limit ? nil : Set(rows.compactMap { ObjectKey($0) })
     }
 
     /// Takes in new packs, what is known to be complete, and what files look like, in one transaction.

@@ -45,18 +45,47 @@ import Testing
         }
     }
 
-    @Test func hashesManyTextsAsEachAlone() {
-        let texts = (0..<300).map { number in (0..<number * 7 % 400).map { UInt8(truncatingIfNeeded: $0 &* number) } }
-        let digests = texts.reduce(into: [UInt8]()) { $0 += $1 }.withUnsafeBytes { raw in
+    @Test(arguments: [2, 16]) func hashesManyTextsAsEachAlone(width: Int) {
+        guard width <= DigestHasher.width else { return }
+        for count in [0, 1, 2, 3, 10, 11, 12, 16, 17, 27, 300] {
+            let texts = (0..<count).map { _ in
+                (0..<Int.random(in: 0...1300)).map { _ in UInt8.random(in: 0...255) }
+            }
+            let (digests, plain) = texts.reduce(into: [UInt8]()) { $0 += $1 }.withUnsafeBytes { raw in
+                var start = 0
+                let parts = texts.map { text in
+                    defer { start += text.count }
+                    return UnsafeRawBufferPointer(rebasing: raw[start..<start + text.count])
+                }
+                return (Digest.ofEach(parts, width: width), Digest.ofEach(parts, width: 1))
+            }
+            #expect(digests == plain, "\(count) texts")
+        }
+    }
+
+    @Test func knowsTheDigestsOfOthers() {
+        // FIPS 180-4's examples, and what `sha256sum` says of a million times `a`.
+        let texts = [
+            "", "abc", "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            String(repeating: "a", count: 1_000_000),
+        ]
+        let bytes = texts.map { Array($0.utf8) }
+        let expected = [
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+        ]
+        let many = (0..<20).map { bytes[$0 % 4] }
+        let digests = many.reduce(into: [UInt8]()) { $0 += $1 }.withUnsafeBytes { raw in
             var start = 0
             return Digest.ofEach(
-                texts.map { text in
+                many.map { text in
                     defer { start += text.count }
                     return UnsafeRawBufferPointer(rebasing: raw[start..<start + text.count])
                 })
         }
-        #expect(digests == texts.map { Digest.of($0) })
-        #expect(Digest.ofEach([]) == [])
-        #expect(Digest.of("abc").hex == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(digests.map(\.hex) == (0..<20).map { expected[$0 % 4] })
+        #expect(bytes.map { Digest.of($0).hex } == expected)
     }
 }

@@ -22,6 +22,7 @@ struct RemoteIndex: Sendable {
     ///   the files.
     mutating func add(_ file: PackIndexFile, key: String, sizes: [String: Int64]?) {
         fileKeys.append(key)
+        locations.reserveCapacity(file.packs.reduce(locations.count) { $0 + $1.entries.count })
         for pack in file.packs where known.insert(pack.digest).inserted {
             packs.append(pack)
             if let sizes, sizes[packKey(pack.digest)] != pack.byteCount {

@@ -44,7 +44,9 @@ extension Transfer {
             for delivery in hasParts ? large : [] {
                 streamed.formUnion(
                     try await store.chunksToStream(
-                        of: delivery.root, to: delivery.path, delivery.selection, isInPlace: isInPlace))
+                        of: delivery.root, to: delivery.path, delivery.selection,
+                        missing: deliveries.count == 1 ? missing[delivery.selection.isAll ? 0 : 1] : nil,
+                        isInPlace: isInPlace))
             }
         }
         let left = streamed
