@@ -64,6 +64,45 @@ package struct DigestHasher: Sendable {
         }
     }
 
+    /// What this has come to, in the form of a digest: the intermediate hash value of FIPS 180-4. nil within a block of 64
+    /// bytes, and where swift-crypto does the work.
+    package var midstate: Digest? {
+        guard plain == nil, paired.count % 64 == 0 else { return nil }
+        var paired = paired
+        return DigestHasher.digest { mlops_sha256_midstate(&paired, $0) }
+    }
+
+    /// One that has come to `midstate`; nil where swift-crypto does the work.
+    ///
+    /// - Parameter byteCount: of what it has seen, whole blocks of 64 bytes.
+    package init?(resuming midstate: Digest, after byteCount: Int64) {
+        precondition(byteCount % 64 == 0, "\(byteCount) bytes are not whole blocks")
+        guard DigestHasher.isPaired else { return nil }
+        self.init(isPaired: true)
+        midstate.bytes.withUnsafeBufferPointer {
+            if let start = $0.baseAddress { mlops_sha256_resume(&paired, start, UInt64(byteCount)) }
+        }
+    }
+
+    /// Where each of `midstates` leads over its stretch of `bytes`, which follow each other; some side by side.
+    ///
+    /// - Parameter width: of this processor; 2 in tests.
+    package static func advance(
+        _ midstates: [Digest], over bytes: UnsafeRawBufferPointer, width: Int = DigestHasher.width
+    ) -> [Digest] {
+        guard !midstates.isEmpty, let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return [] }
+        let blocks = bytes.count / 64 / midstates.count
+        precondition(
+            isPaired && blocks * 64 * midstates.count == bytes.count,
+            "stretches are whole blocks, as long as each other")
+        return digests(midstates.count) { results in
+            for (index, midstate) in midstates.enumerated() {
+                midstate.copy(to: UnsafeMutableRawBufferPointer(start: results + 32 * index, count: 32))
+            }
+            mlops_sha256_advance(start, blocks, midstates.count, results, Int32(width))
+        }
+    }
+
     private static func digest(_ body: (UnsafeMutablePointer<UInt8>) -> Void) -> Digest {
         withUnsafeTemporaryAllocation(byteCount: 32, alignment: 16) { raw in
             if let start = raw.baseAddress { body(start.assumingMemoryBound(to: UInt8.self)) }

@@ -261,6 +261,26 @@ void mlops_sha256_update(mlops_sha256 *hash, const uint8_t *bytes, size_t count)
     if (count % 64 > 0) keep_rest(hash, bytes + blocks * 64, count % 64);
 }
 
+// A state as the bytes of a digest.
+static void write_state(const uint32_t *state, uint8_t *bytes) {
+    for (int i = 0; i < 8; i++) {
+        for (int j = 0; j < 4; j++) bytes[4 * i + j] = (uint8_t)(state[i] >> (24 - 8 * j));
+    }
+}
+
+static void read_state(const uint8_t *bytes, uint32_t *state) {
+    for (int i = 0; i < 8; i++, bytes += 4) {
+        state[i] = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+    }
+}
+
+void mlops_sha256_midstate(const mlops_sha256 *hash, uint8_t *midstate) { write_state(hash->state, midstate); }
+
+void mlops_sha256_resume(mlops_sha256 *hash, const uint8_t *midstate, uint64_t count) {
+    read_state(midstate, hash->state);
+    hash->count = count;
+}
+
 // Pads the last `count` bytes of a text of `total` bytes and writes its digest.
 static void finish(uint32_t *state, const uint8_t *rest, size_t count, uint64_t total, uint8_t *digest) {
     uint8_t last[128] = {0};
@@ -269,9 +289,7 @@ static void finish(uint32_t *state, const uint8_t *rest, size_t count, uint64_t 
     size_t length = count < 56 ? 64 : 128;
     for (int i = 0; i < 8; i++) last[length - 1 - i] = (uint8_t)(total * 8 >> (8 * i));
     one(state, last, length / 64);
-    for (int i = 0; i < 8; i++) {
-        for (int j = 0; j < 4; j++) digest[4 * i + j] = (uint8_t)(state[i] >> (24 - 8 * j));
-    }
+    write_state(state, digest);
 }
 
 void mlops_sha256_finish(mlops_sha256 *hash, uint8_t *digest) {
@@ -377,6 +395,22 @@ void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, si
             end(&lanes[i]);
             lanes[i] = lanes[--busy];
         }
+    }
+}
+
+void mlops_sha256_advance(const uint8_t *bytes, size_t blocks, size_t count, uint8_t *midstates, int width) {
+    lane lanes[most_lanes];
+    const size_t most = width == most_lanes ? most_lanes : 2;
+    for (size_t done = 0; done < count;) {
+        const size_t busy = count - done < most ? count - done : most;
+        for (size_t i = 0; i < busy; i++) {
+            read_state(midstates + 32 * (done + i), lanes[i].state);
+            lanes[i].next = bytes + 64 * blocks * (done + i);
+            lanes[i].blocks = blocks;
+        }
+        advance_all(lanes, busy, most == most_lanes);
+        for (size_t i = 0; i < busy; i++) write_state(lanes[i].state, midstates + 32 * (done + i));
+        done += busy;
     }
 }
 

@@ -199,8 +199,8 @@ final class AddWorker: @unchecked Sendable {
 
 extension AddSession {
     /// Stores the list of a file's chunks.
-    func addManifest(of digest: Digest, chunks: [FileManifest.Entry]) throws {
-        let (manifest, segments) = FileManifest.make(of: chunks)
+    func addManifest(of digest: Digest, chunks: [FileManifest.Entry], midstates: [Digest] = []) throws {
+        let (manifest, segments) = FileManifest.make(of: chunks, midstates: midstates)
         try addDetails(
             segments.map { (ObjectKey(.chunk, Digest.of($0)), $0) }
                 + [(ObjectKey(.manifest, digest), manifest.encoded())])

@@ -212,7 +212,8 @@ struct CheckoutWriter: Sendable {
         _ write: CheckoutPlan.Write, _ chunks: [FileManifest.Entry], _ placer: FilePlacer, _ incoming: IncomingChunks?
     ) throws {
         let assembly = FileAssembly(
-            store: store, chunks: chunks, digest: write.digest, progress: progress, incoming: incoming)
+            store: store, chunks: chunks, digest: write.digest, midstates: try store.midstates(ofFile: write.digest),
+            progress: progress, incoming: incoming)
         let status = try placer.place(write) { try assembly.fill($0) }
         noteCounted(write, status)
     }

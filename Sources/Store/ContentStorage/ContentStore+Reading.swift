@@ -30,6 +30,12 @@ extension ContentStore {
         return try chunks(of: manifest)
     }
 
+    /// The midstates of a file of several chunks, as far as its manifest tells them.
+    func midstates(ofFile digest: Digest) throws -> [Digest] {
+        guard try index.contains([ObjectKey(.manifest, digest)])[0] else { return [] }
+        return try manifest(digest).midstates
+    }
+
     /// The proven bytes of a file or listing, all at once.
     func content(_ digest: Digest, asTree: Bool = false) throws -> [UInt8] {
         if digest == emptyContent { return [] }

@@ -2,9 +2,9 @@ internal import Basics
 internal import CSystem
 internal import Glibc
 
-/// The chunks at the start of a file that are what they should be, and the file's hash up to their end.
+/// The chunks at the start of a file that are what they should be, and the proof of the file up to their end.
 struct ProvenBeginning: Sendable {
-    var hasher = DigestHasher()
+    var proof: FileProof
     var chunkCount = 0
     var byteCount: Int64 = 0
 }
@@ -33,18 +33,21 @@ extension ContentStore {
         counter: () -> ProgressCounter
     ) async throws {
         let chunks = try chunks(ofFile: root.digest, byteCount: root.byteCount)
+        let known = try midstates(ofFile: root.digest)
         // Hashing the file proves all of it. Only if that fails is each chunk looked at, and the rest comes once more.
         for isLast in [false, true] {
             let file = try openPartial(path)
-            let beginning = try provenBeginning(of: file, chunks)
+            // In case that the midstates are what is wrong, the second time does without.
+            let midstates = isLast ? [] : known
+            let beginning = try provenBeginning(of: file, chunks, midstates)
             try file.cut(to: beginning.byteCount)
             let counter = counter()
             counter.add(bytes: beginning.byteCount, files: 0)
             let incoming = try incoming(
                 chunks, after: beginning, from: source, isKept: isLast && isKeptAtLast, proves: isLast)
             let assembly = FileAssembly(
-                store: self, chunks: chunks, digest: root.digest, progress: counter, incoming: incoming,
-                beginning: beginning)
+                store: self, chunks: chunks, digest: root.digest, midstates: midstates, progress: counter,
+                incoming: incoming, beginning: beginning)
             do {
                 return try await withTaskCancellationHandler {
                     try await BlockingThreads.shared.run { try assembly.fill(file) }
@@ -78,8 +81,10 @@ extension ContentStore {
     }
 
     /// How much of a file is there.
-    private func provenBeginning(of file: OpenFile, _ chunks: [FileManifest.Entry]) throws -> ProvenBeginning {
-        var beginning = ProvenBeginning()
+    private func provenBeginning(
+        of file: OpenFile, _ chunks: [FileManifest.Entry], _ midstates: [Digest]
+    ) throws -> ProvenBeginning {
+        var beginning = ProvenBeginning(proof: FileProof(midstates: midstates))
         let size = try file.status().size
         while beginning.chunkCount < chunks.count {
             var end = beginning.chunkCount
@@ -92,13 +97,19 @@ extension ContentStore {
             guard end > beginning.chunkCount, beginning.byteCount + length <= size else { break }
             let bytes = try file.read(count: Int(length), at: beginning.byteCount)
             let wanted = chunks[beginning.chunkCount..<end]
-            var hasher = beginning.hasher
-            let digests = bytes.withUnsafeBytes {
-                hasher.update($0, pieces: $0, lengths: wanted.map { UInt32($0.byteCount) })
+            let isWanted = bytes.withUnsafeBytes { raw in
+                var start = 0
+                let pieces = wanted.map { chunk in
+                    defer { start += Int(chunk.byteCount) }
+                    return UnsafeRawBufferPointer(rebasing: raw[start..<start + Int(chunk.byteCount)])
+                }
+                guard Digest.ofEach(pieces) == wanted.map(\.chunk) else { return false }
+                beginning.proof.update(raw)
+                return true
             }
-            guard zip(digests, wanted).allSatisfy({ $0 == $1.chunk }) else { break }
-            beginning = ProvenBeginning(
-                hasher: hasher, chunkCount: end, byteCount: beginning.byteCount + length)
+            guard isWanted else { break }
+            beginning.chunkCount = end
+            beginning.byteCount += length
         }
         return beginning
     }

@@ -10,11 +10,13 @@ struct FileAssembly: Sendable {
     let store: ContentStore
     let chunks: [FileManifest.Entry]
     let digest: Digest
+    /// Those of the file, if they are known: it is proven quicker with them.
+    let midstates: [Digest]
     let progress: ProgressCounter
     /// The chunks that the store lacks.
     var incoming: IncomingChunks?
-    /// What the file holds already.
-    var beginning = ProvenBeginning()
+    /// What the file holds already; nil for nothing.
+    var beginning: ProvenBeginning?
 
     /// Memory for one stretch.
     // @unchecked: filled by one thread, then only read until the hash is done with it.
@@ -45,14 +47,14 @@ struct FileAssembly: Sendable {
     /// - Throws: kind `.damaged` naming the chunk that is broken.
     func fill(_ file: OpenFile) throws {
         let queue = DispatchQueue(label: "mlops.checkout.hash")
-        let hasher = Mutex(beginning.hasher)
+        let proof = Mutex(beginning?.proof ?? FileProof(midstates: midstates))
         let free = DispatchSemaphore(value: 2)
         let stretches = [Stretch(), Stretch()]
         let writer = BlockWriter(file, patience: .leavesSlowDisk)
         defer { queue.sync {} }
         defer { incoming?.stream.stop() }
         var next = 0
-        var position = beginning.chunkCount
+        var position = beginning?.chunkCount ?? 0
         while position < chunks.count {
             free.wait()
             let piece: Piece
@@ -72,7 +74,7 @@ struct FileAssembly: Sendable {
                 throw error
             }
             queue.async {
-                hasher.withLock { $0.update(piece.bytes) }
+                proof.withLock { $0.update(piece.bytes) }
                 free.signal()
             }
             switch piece {
@@ -84,7 +86,7 @@ struct FileAssembly: Sendable {
         try incoming?.keeper?.finish()
         queue.sync {}
         try writer.finish()
-        guard hasher.withLock({ $0.finalize() }) == digest else { throw try culprit() }
+        guard proof.withLock({ $0.proves(digest) }) else { throw try culprit() }
     }
 
     /// Loads chunks from `position` on until the stretch is full; the position of the first that did not fit.

@@ -11,7 +11,8 @@ struct FileManifest: Equatable {
         var byteCount: Int64
     }
 
-    static let version: UInt8 = 1
+    /// 1: without midstates; 2: with them.
+    private static let versions: ClosedRange<UInt8> = 1...2
     /// The most entries without segments.
     private static let flatLimit = 1024
     /// A segment ends at an entry whose digest starts with 8 zero bits, between these counts.
@@ -22,13 +23,20 @@ struct FileManifest: Equatable {
     /// 0: the entries are chunks of the file; 1: they are segments.
     var depth: UInt8
     var entries: [Entry]
+    /// What the SHA-256 of the file has come to after each MiB but the last; see `FileProof`. None in manifests of small files,
+    /// and in those that a machine without instructions for SHA-256 made.
+    var midstates: [Digest] = []
 
     var byteCount: Int64 { entries.reduce(0) { $0 + $1.byteCount } }
 
     /// The manifest of a file whose chunks are `chunks`, and the segments that it needs stored beside it.
-    static func make(of chunks: [Entry]) -> (manifest: FileManifest, segments: [[UInt8]]) {
-        guard chunks.count > flatLimit else { return (FileManifest(depth: 0, entries: chunks), []) }
-        var manifest = FileManifest(depth: 1, entries: [])
+    ///
+    /// - Parameter midstates: as many as `FileProof.midstateCount` says, or none.
+    static func make(of chunks: [Entry], midstates: [Digest] = []) -> (manifest: FileManifest, segments: [[UInt8]]) {
+        guard chunks.count > flatLimit else {
+            return (FileManifest(depth: 0, entries: chunks, midstates: midstates), [])
+        }
+        var manifest = FileManifest(depth: 1, entries: [], midstates: midstates)
         var segments: [[UInt8]] = []
         var start = 0
         for end in 1...chunks.count {
@@ -46,22 +54,24 @@ struct FileManifest: Equatable {
         return (manifest, segments)
     }
 
-    /// The bytes stored: header, entries, and their SHA-256, since the id proves the file and not this list.
+    /// The bytes stored: header, entries, midstates, and the SHA-256 of all that, since the id proves the file and not this list.
     func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        writer.write(FileManifest.version)
+        writer.write(midstates.isEmpty ? FileManifest.versions.lowerBound : FileManifest.versions.upperBound)
         writer.write(depth)
         writer.write(UInt16(0))
         writer.write(UInt32(entries.count))
         writer.write(byteCount)
         writer.write(FileManifest.encode(entries[...]))
+        for midstate in midstates { writer.write(midstate) }
         writer.write(Digest.of(writer.bytes))
         return writer.bytes
     }
 
-    init(depth: UInt8, entries: [Entry]) {
+    init(depth: UInt8, entries: [Entry], midstates: [Digest] = []) {
         self.depth = depth
         self.entries = entries
+        self.midstates = midstates
     }
 
     /// - Throws: kind `.damaged` if `bytes` are not a manifest.
@@ -74,19 +84,23 @@ struct FileManifest: Equatable {
                 throw reader.fault("does not match its own digest")
             }
             let version = try reader.read(UInt8.self)
-            guard version == FileManifest.version else { throw reader.fault("has the unknown version \(version)") }
+            guard FileManifest.versions.contains(version) else {
+                throw reader.fault("has the unknown version \(version)")
+            }
             let depth = try reader.read(UInt8.self)
             guard depth <= 1 else { throw reader.fault("has the unknown depth \(depth)") }
             _ = try reader.read(UInt16.self)
             let count = Int(try reader.read(UInt32.self))
             let byteCount = try reader.read(Int64.self)
-            guard reader.remaining == count * FileManifest.entryLength + 32 else {
+            let midstateCount = version == 1 ? 0 : FileProof.midstateCount(ofFile: byteCount)
+            let (length, overflows) = midstateCount.multipliedReportingOverflow(by: 32)
+            guard !overflows, reader.remaining - 32 - length == count * FileManifest.entryLength else {
                 throw reader.fault("does not hold the entries that it counts")
             }
             let entries = try FileManifest.parse(
-                UnsafeRawBufferPointer(rebasing: raw[FileManifest.headerLength..<raw.count - 32]),
-                subject: "manifest `\(id)`")
-            let manifest = FileManifest(depth: depth, entries: entries)
+                try reader.take(count * FileManifest.entryLength), subject: "manifest `\(id)`")
+            let midstates = try (0..<midstateCount).map { _ in try reader.readDigest() }
+            let manifest = FileManifest(depth: depth, entries: entries, midstates: midstates)
             guard manifest.byteCount == byteCount else { throw reader.fault("has lengths that do not add up") }
             return manifest
         }

@@ -19,7 +19,7 @@ struct LargeFileAdder {
         try pipeline.run(file)
         let outcome = try pipeline.finish()
         try StableRead.end(file, as: status, readCount: outcome.byteCount)
-        try session.addManifest(of: outcome.digest, chunks: outcome.chunks)
+        try session.addManifest(of: outcome.digest, chunks: outcome.chunks, midstates: outcome.midstates)
         progress.add(bytes: 0, files: 1)
         return HashedFile(
             place: place, digest: outcome.digest, status: status,
@@ -74,6 +74,8 @@ private final class Pipeline: @unchecked Sendable {
     private var byteCount: Int64 = 0
     /// The hashing queue's.
     private var hasher = DigestHasher()
+    private var midstates: [Digest] = []
+    private var hashedCount: Int64 = 0
     /// The writing queue's.
     private var chunks: [FileManifest.Entry] = []
     private var tally = FileTally()
@@ -112,8 +114,7 @@ private final class Pipeline: @unchecked Sendable {
             let rest = block.cut(isFinal: isFinal)
             carried = block.slice(rest)
             hashing.async { [self] in
-                let fresh = block.slice(block.freshStart..<block.count)
-                block.digests = hasher.update(fresh, pieces: block.slice(0..<block.count), lengths: block.lengths)
+                block.digests = hash(block)
                 writing.async { [self] in
                     defer { free.signal() }
                     write(block)
@@ -137,6 +138,32 @@ private final class Pipeline: @unchecked Sendable {
         return count < StoreLimits.block
     }
 
+    /// Hashes the bytes of the file that `block` brings together with its chunks, whose digests it gives.
+    private func hash(_ block: Block) -> [Digest] {
+        var digests: [Digest] = []
+        digests.reserveCapacity(block.lengths.count)
+        var (start, pieceStart) = (block.freshStart, 0)
+        repeat {
+            let end = min(block.count, start + FileProof.stretch)
+            // As many chunks as there are bytes beside them, and all that are left beside the last ones.
+            var pieceEnd = pieceStart
+            var lengths: [UInt32] = []
+            for length in block.lengths[digests.count...] {
+                guard end == block.count || pieceEnd - pieceStart < end - start else { break }
+                lengths.append(length)
+                pieceEnd += Int(length)
+            }
+            digests += hasher.update(
+                block.slice(start..<end), pieces: block.slice(pieceStart..<pieceEnd), lengths: lengths)
+            hashedCount += Int64(end - start)
+            if end > start, hashedCount % Int64(FileProof.stretch) == 0, let midstate = hasher.midstate {
+                midstates.append(midstate)
+            }
+            (start, pieceStart) = (end, pieceEnd)
+        } while start < block.count
+        return digests
+    }
+
     private func write(_ block: Block) {
         guard failure.withLock({ $0 }) == nil else { return }
         do {
@@ -155,8 +182,14 @@ private final class Pipeline: @unchecked Sendable {
     }
 
     /// What the file is, once `run` is done.
-    func finish() throws -> (digest: Digest, chunks: [FileManifest.Entry], byteCount: Int64, tally: FileTally) {
+    func finish() throws -> (
+        digest: Digest, chunks: [FileManifest.Entry], midstates: [Digest], byteCount: Int64, tally: FileTally
+    ) {
         if let failure = failure.withLock({ $0 }) { throw failure }
-        return (hasher.finalize(), chunks, byteCount, tally)
+        // There is none at the file's end.
+        let count = FileProof.midstateCount(ofFile: byteCount)
+        return (
+            hasher.finalize(), chunks, midstates.count < count ? [] : Array(midstates.prefix(count)), byteCount, tally
+        )
     }
 }

@@ -63,6 +63,30 @@ import Testing
         }
     }
 
+    @Test(arguments: [2, 16]) func goesOnFromMidstatesSideBySide(width: Int) throws {
+        guard width <= DigestHasher.width else { return }
+        for count in [1, 2, 3, 10, 11, 16, 17, 35] {
+            let text = (0..<count * 192 + Int.random(in: 0...100)).map { _ in UInt8.random(in: 0...255) }
+            var hasher = DigestHasher()
+            var midstates = [try #require(hasher.midstate)]
+            for stretch in 0..<count {
+                hasher.update(Array(text[stretch * 192..<(stretch + 1) * 192]))
+                midstates.append(try #require(hasher.midstate))
+            }
+            let ends = text.withUnsafeBytes { raw in
+                DigestHasher.advance(
+                    Array(midstates.dropLast()), over: UnsafeRawBufferPointer(rebasing: raw[..<(count * 192)]),
+                    width: width)
+            }
+            #expect(ends == Array(midstates.dropFirst()), "\(count) stretches")
+            var rest = try #require(DigestHasher(resuming: midstates[count], after: Int64(count * 192)))
+            rest.update(Array(text[(count * 192)...]))
+            #expect(rest.finalize() == Digest.of(text))
+            hasher.update([1])
+            #expect(hasher.midstate == nil)
+        }
+    }
+
     @Test func knowsTheDigestsOfOthers() {
         // FIPS 180-4's examples, and what `sha256sum` says of a million times `a`.
         let texts = [

@@ -90,6 +90,22 @@ import Testing
         #expect(try FileManifest(parsing: bytes, id: Digest.of("file")) == manifest)
     }
 
+    @Test func aManifestWithMidstatesIsWrittenAsVersionTwo() throws {
+        let midstates = [Digest.of("1"), Digest.of("2")]
+        let manifest = FileManifest(
+            depth: 1, entries: [.init(chunk: Digest.of("x"), byteCount: 3 << 20)], midstates: midstates)
+        let body =
+            "02010000" + "01000000" + "0000300000000000" + Digest.of("x").hex + "0000300000000000" + midstates[0].hex
+            + midstates[1].hex
+        let bytes = manifest.encoded()
+        #expect(hexadecimal(bytes.dropLast(32)) == body)
+        #expect(try FileManifest(parsing: bytes, id: Digest.of("file")) == manifest)
+        // One midstate too few, though all else is in order.
+        var short = Array(bytes.dropLast(64))
+        short += Digest.of(short).bytes
+        #expect(throws: MLOpsError.self) { try FileManifest(parsing: short, id: Digest.of("file")) }
+    }
+
     @Test func aPackIsWrittenAsFormatTwoSays() throws {
         let folder = try TemporaryFolder()
         let writer = try PackWriter(folder: folder.path, for: .sent)
