@@ -72,7 +72,8 @@ package final class RemoteChunkSource: ChunkSource {
 
     /// Longer ones are cut, so that all connections work and memory stays bounded. Servers read what is asked for in pieces of
     /// their own, 8 MiB as a rule, those at both ends in vain.
-    private static let longestSegment: Int64 = 16 << 20
+    /// With the page in which it may begin late it fills large pages of 2 MiB: of one more, all would be cleared.
+    private static let longestSegment: Int64 = (16 << 20) - Int64(PagePool.pageSize)
 
     /// How many are under way: fewer than small ones would be, since each keeps a connection busy for long and takes memory.
     private var width: Int { min(8, max(min(transfer.jobs, 4), transfer.jobs / 2)) }
