@@ -41,7 +41,8 @@ package final class PagePool: Sendable {
             return .allocate(byteCount: byteCount, alignment: PagePool.pageSize)
         }
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: large)
-        _ = madvise(memory.baseAddress, byteCount, MADV_HUGEPAGE)
+        // What fills no large page is not to make one.
+        _ = madvise(memory.baseAddress, byteCount / large * large, MADV_HUGEPAGE)
         return memory
     }
 

@@ -109,16 +109,19 @@ extension ContentStore {
 
     private func missingFiles(_ files: [TreeEntry]) throws -> [MissingContent] {
         var missing: [MissingContent] = []
-        let isHere = try holds(files.map { ($0.digest, $0.byteCount) })
-        let absent = zip(files, isHere).filter { !$0.1 }.map(\.0)
+        let isHere = try index.contains(files.map { ObjectKey(.chunk, $0.digest) })
+        let absent = zip(files, isHere).filter { !$0.1 && $0.0.digest != emptyContent }.map(\.0)
         // A file so small has no manifest.
-        let hasManifest = try index.contains(
-            absent.filter { $0.byteCount > ChunkSizes.standard.minimum }.map { ObjectKey(.manifest, $0.digest) })
-        var next = hasManifest.makeIterator()
+        let manifests = absent.filter { $0.byteCount > ChunkSizes.standard.minimum }.map {
+            ObjectKey(.manifest, $0.digest)
+        }
+        var known = zip(try index.isComplete(manifests), try index.contains(manifests)).makeIterator()
         for file in absent {
-            if file.byteCount > ChunkSizes.standard.minimum, next.next() == true {
-                missing += try missingParts(ofFile: file.digest, byteCount: file.byteCount)
-            } else {
+            let found = file.byteCount > ChunkSizes.standard.minimum ? known.next() : nil
+            switch found {
+            case (true, _)?: continue
+            case (_, true)?: missing += try missingParts(ofFile: file.digest, byteCount: file.byteCount)
+            default:
                 missing.append(
                     MissingContent(
                         candidates: ContentStore.candidates(file.digest, file.byteCount), byteCount: file.byteCount))

@@ -52,52 +52,104 @@ package final class RemoteChunkSource: ChunkSource {
     package func holds(_ key: ObjectKey) -> Bool { index.contains(key) }
 
     package func stream(_ runs: [ChunkRun], proves: Bool) -> any ChunkStream {
-        RemoteChunkStream(runs.flatMap(segments), width: width) { [self] in
+        let stretches = runs.flatMap(stretches)
+        // Whoever looks at no chunk takes their bytes as the server has them; those that are compressed come whole.
+        let isCutFreely = !proves && stretches.allSatisfy { $0.entries.allSatisfy { $0.codec == .raw } }
+        let segments = stretches.flatMap { isCutFreely ? $0.cutAtMultiples() : $0.cutBetweenChunks() }
+        return RemoteChunkStream(segments, width: width) { [self] in
             try await fetch($0, proves: proves)
         }
     }
 
-    /// Neighbours in a pack of the remote.
+    /// Bytes of a pack of the remote that stand side by side in the file, too.
     fileprivate struct Segment: Sendable {
         var pack: PackIndexFile.Pack
+        /// The chunks that end in it.
         var entries: [PackEntry]
-        /// Where the first begins in the file.
+        var range: Range<Int64>
+        /// Where it begins in the file.
         var offset: Int64
 
-        var range: Range<Int64> {
-            let end = entries.last.map { $0.offset + Int64($0.storedLength) } ?? 0
-            return (entries.first?.offset ?? 0)..<end
+        /// Cut at multiples of `longestSegment` in the pack, where the server's own pieces end; through chunks where they lie across.
+        func cutAtMultiples() -> [Segment] {
+            var segments: [Segment] = []
+            var (start, rest) = (range.lowerBound, entries[...])
+            while start < range.upperBound {
+                let end = min(range.upperBound, (start / longestSegment + 1) * longestSegment)
+                let ended = rest.prefix { $0.offset + Int64($0.storedLength) <= end }
+                segments.append(
+                    Segment(
+                        pack: pack, entries: Array(ended), range: start..<end, offset: offset + start - range.lowerBound
+                    ))
+                rest = rest.dropFirst(ended.count)
+                start = end
+            }
+            return segments
+        }
+
+        /// Cut between chunks, none longer than `longestSegment`.
+        func cutBetweenChunks() -> [Segment] {
+            var segments: [Segment] = []
+            var (start, startOffset, place) = (0, offset, offset)
+            func close(before end: Int) {
+                guard end > start else { return }
+                let last = entries[end - 1]
+                segments.append(
+                    Segment(
+                        pack: pack, entries: Array(entries[start..<end]),
+                        range: entries[start].offset..<last.offset + Int64(last.storedLength), offset: startOffset))
+            }
+            for (index, entry) in entries.enumerated() {
+                if place + Int64(max(entry.plainLength, entry.storedLength)) - startOffset > longestSegment {
+                    close(before: index)
+                    (start, startOffset) = (index, place)
+                }
+                place += Int64(entry.plainLength)
+            }
+            close(before: entries.count)
+            return segments
         }
     }
 
     /// Longer ones are cut, so that all connections work and memory stays bounded. Servers read what is asked for in pieces of
-    /// their own, 8 MiB as a rule, those at both ends in vain.
-    /// With the page in which it may begin late it fills large pages of 2 MiB: of one more, all would be cleared.
-    private static let longestSegment: Int64 = (16 << 20) - Int64(PagePool.pageSize)
+    /// their own, 8 MiB as a rule; of a range that begins or ends inside of one they read the rest in vain.
+    private static let longestSegment: Int64 = 16 << 20
 
     /// How many are under way: fewer than small ones would be, since each keeps a connection busy for long and takes memory.
     private var width: Int { min(8, max(min(transfer.jobs, 4), transfer.jobs / 2)) }
 
-    private func segments(of run: ChunkRun) -> [Segment] {
-        var segments: [Segment] = []
+    /// The chunks of `run`, those together that are neighbours in a pack, too.
+    private func stretches(of run: ChunkRun) -> [Segment] {
+        var stretches: [Segment] = []
+        var open: Segment?
         var offset = run.offset
         for key in run.keys {
-            let places = index.places(of: key).map { (pack: $0.pack, entry: index.entry(at: $0)) }
-            if let last = segments.last,
-                let next = places.first(where: {
-                    index.packs[$0.pack].digest == last.pack.digest && $0.entry.offset == last.range.upperBound
-                }),
-                offset + Int64(max(next.entry.plainLength, next.entry.storedLength)) - last.offset
-                    <= RemoteChunkSource.longestSegment
-            {
-                segments[segments.count - 1].entries.append(next.entry)
-                offset += Int64(next.entry.plainLength)
-            } else if let place = places.first {
-                segments.append(Segment(pack: index.packs[place.pack], entries: [place.entry], offset: offset))
-                offset += Int64(place.entry.plainLength)
+            let places = index.places(of: key)
+            // Taken out, so that its entries are not copied for each one more.
+            if var stretch = open.take() {
+                let next = places.first {
+                    index.packs[$0.pack].digest == stretch.pack.digest
+                        && index.entry(at: $0).offset == stretch.range.upperBound
+                }
+                if let next {
+                    let entry = index.entry(at: next)
+                    stretch.entries.append(entry)
+                    stretch.range = stretch.range.lowerBound..<entry.offset + Int64(entry.storedLength)
+                    offset += Int64(entry.plainLength)
+                    open = stretch
+                    continue
+                }
+                stretches.append(stretch)
             }
+            guard let place = places.first else { continue }
+            let entry = index.entry(at: place)
+            open = Segment(
+                pack: index.packs[place.pack], entries: [entry],
+                range: entry.offset..<entry.offset + Int64(entry.storedLength), offset: offset)
+            offset += Int64(entry.plainLength)
         }
-        return segments
+        if let open { stretches.append(open) }
+        return stretches
     }
 
     /// - Parameter proves: whether chunks that came as they are must be what their keys say.
