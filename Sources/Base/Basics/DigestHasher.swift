@@ -91,6 +91,7 @@ package struct DigestHasher: Sendable {
         _ midstates: [Digest], over bytes: UnsafeRawBufferPointer, width: Int = DigestHasher.width
     ) -> [Digest] {
         guard !midstates.isEmpty, let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return [] }
+        precondition(width <= DigestHasher.width, "this processor hashes \(DigestHasher.width) side by side at most")
         let blocks = bytes.count / 64 / midstates.count
         precondition(
             isPaired && blocks * 64 * midstates.count == bytes.count,

@@ -105,7 +105,7 @@ struct CheckoutWriter: Sendable {
             }
         }
         let isRaw = batch.map { $0.location.codec == .raw }
-        // Two are hashed in little more than the time of one.
+        // Many are hashed in little more than the time of one.
         var digests = Digest.ofEach(zip(stored ?? [], isRaw).filter(\.1).map(\.0)).makeIterator()
         var placed = PlacedFiles(count: batch.count)
         defer { finish(placed) }

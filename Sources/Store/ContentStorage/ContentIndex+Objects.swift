@@ -108,8 +108,8 @@ extension ContentIndex {
     private static func allKeys(of table: String, atMost limit: Int, _ db: Database) throws -> Set<ObjectKey>? {
         guard limit >= 64 else { return nil }
         let statement = try db.cachedStatement(sql: "SELECT key FROM \(table) LIMIT ?")
-        let rows = try Data.fetchAll(statement, arguments: [limit + 1])
-        return rows.count > limit ? nil : Set(rows.compactMap { ObjectKey($0) })
+        let rows = try Row.fetchAll(statement, arguments: [limit + 1])
+        return rows.count > limit ? nil : Set(rows.compactMap { row in row.blob(0).flatMap { ObjectKey($0) } })
     }
 
     /// Takes in new packs, what is known to be complete, and what files look like, in one transaction.

@@ -33,12 +33,10 @@ extension ContentStore {
         counter: () -> ProgressCounter
     ) async throws {
         let chunks = try chunks(ofFile: root.digest, byteCount: root.byteCount)
-        let known = try midstates(ofFile: root.digest)
+        let midstates = try midstates(ofFile: root.digest)
         // Hashing the file proves all of it. Only if that fails is each chunk looked at, and the rest comes once more.
         for isLast in [false, true] {
             let file = try openPartial(path)
-            // In case that the midstates are what is wrong, the second time does without.
-            let midstates = isLast ? [] : known
             let beginning = try provenBeginning(of: file, chunks, midstates)
             try file.cut(to: beginning.byteCount)
             let counter = counter()
@@ -89,7 +87,7 @@ extension ContentStore {
         while beginning.chunkCount < chunks.count {
             var end = beginning.chunkCount
             var length: Int64 = 0
-            while end < chunks.count, length + chunks[end].byteCount <= 4 << 20 {
+            while end < chunks.count, length + chunks[end].byteCount <= 16 << 20 {
                 length += chunks[end].byteCount
                 end += 1
             }

@@ -33,6 +33,8 @@ struct FileManifest: Equatable {
     ///
     /// - Parameter midstates: as many as `FileProof.midstateCount` says, or none.
     static func make(of chunks: [Entry], midstates: [Digest] = []) -> (manifest: FileManifest, segments: [[UInt8]]) {
+        // Those of a file of 8 TiB take a quarter of what a manifest may have.
+        let midstates = midstates.count <= 8 << 20 ? midstates : []
         guard chunks.count > flatLimit else {
             return (FileManifest(depth: 0, entries: chunks, midstates: midstates), [])
         }
@@ -92,9 +94,10 @@ struct FileManifest: Equatable {
             _ = try reader.read(UInt16.self)
             let count = Int(try reader.read(UInt32.self))
             let byteCount = try reader.read(Int64.self)
+            // No file system has larger files, and sums of less cannot overflow.
+            guard byteCount < 1 << 60 else { throw reader.fault("tells of \(byteCount) bytes") }
             let midstateCount = version == 1 ? 0 : FileProof.midstateCount(ofFile: byteCount)
-            let (length, overflows) = midstateCount.multipliedReportingOverflow(by: 32)
-            guard !overflows, reader.remaining - 32 - length == count * FileManifest.entryLength else {
+            guard reader.remaining - 32 - midstateCount * 32 == count * FileManifest.entryLength else {
                 throw reader.fault("does not hold the entries that it counts")
             }
             let entries = try FileManifest.parse(

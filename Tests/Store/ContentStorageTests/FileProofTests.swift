@@ -81,7 +81,7 @@ import Testing
     }
 
     /// A manifest that is intact and yet lies, as a careless program could write it.
-    @Test(.enabled(if: DigestHasher.isPaired)) func midstatesOfAnotherFileAreNoProof() async throws {
+    @Test(.enabled(if: DigestHasher.isPaired)) func wrongMidstatesMakeNoFileUnreadableAndNoneRight() async throws {
         let (project, other) = (try StoreFolder(), try StoreFolder())
         let text = FileProofTests.text(9 << 20)
         for folder in [project.folder, other.folder] { try folder.write("data.bin", text) }
@@ -97,10 +97,15 @@ import Testing
         // The manifest is there, so the addition stores the chunks alone.
         let store = try other.reopened()
         #expect(try await store.add(path: other.path("data.bin")).root == root)
+        _ = try await store.checkout(root, to: other.path("copy.bin"))
+        #expect(try FileSystem.read(other.path("copy.bin")) == text)
+        // A chunk that is hurt is found all the same.
+        let data = try #require(try other.packs().max { try FileSystem.read($0).count < FileSystem.read($1).count })
+        try StoreFolder.flip(data, at: 5 << 20)
         let error = await #expect(throws: MLOpsError.self) {
-            _ = try await store.checkout(root, to: other.path("copy.bin"))
+            _ = try await other.reopened().checkout(root, to: other.path("again.bin"))
         }
         #expect(error?.kind == .damaged)
-        #expect(!FileSystem.exists(other.path("copy.bin")))
+        #expect(!FileSystem.exists(other.path("again.bin")))
     }
 }

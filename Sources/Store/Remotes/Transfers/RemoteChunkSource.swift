@@ -79,7 +79,8 @@ package final class RemoteChunkSource: ChunkSource {
                 let ended = rest.prefix { $0.offset + Int64($0.storedLength) <= end }
                 segments.append(
                     Segment(
-                        pack: pack, entries: Array(ended), range: start..<end, offset: offset + start - range.lowerBound
+                        pack: pack, entries: Array(ended), range: start..<end,
+                        offset: offset + (start - range.lowerBound)
                     ))
                 rest = rest.dropFirst(ended.count)
                 start = end
