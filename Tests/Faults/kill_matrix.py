@@ -208,7 +208,10 @@ def failpoints(scenario, folder, actions):
 def main(arguments):
     build_shim()
     folder = scratch()
-    chosen = [s for s in scenarios.ALL if not arguments.only or any(o in s.name for o in arguments.only)]
+    names = {s.name for s in scenarios.ALL}
+    # `pull` is a command of its own, and a part of the names of others.
+    chosen = [s for s in scenarios.ALL if not arguments.only
+              or any(o == s.name or o not in names and o in s.name for o in arguments.only)]
     good = True
     try:
         for kind in chosen:
@@ -232,7 +235,7 @@ def main(arguments):
 if __name__ == "__main__":
     import argparse
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", help="part of a scenario's name; may be given several times")
+    parser.add_argument("--only", action="append", help="a scenario's name, or a part of the names of several; may be given several times")
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("actions", nargs="*", default=["kill", "kill-half"])
     sys.exit(0 if main(parser.parse_args()) else 1)
