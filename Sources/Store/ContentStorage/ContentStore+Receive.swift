@@ -87,7 +87,7 @@ extension ContentStore {
         while beginning.chunkCount < chunks.count {
             var end = beginning.chunkCount
             var length: Int64 = 0
-            while end < chunks.count, length + chunks[end].byteCount <= 16 << 20 {
+            while end < chunks.count, length + chunks[end].byteCount <= 4 << 20 {
                 length += chunks[end].byteCount
                 end += 1
             }
