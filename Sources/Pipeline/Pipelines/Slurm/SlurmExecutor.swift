@@ -62,7 +62,8 @@ package struct SlurmExecutor: StageExecutor {
     }
 
     package func settle(stage: String) async throws {
-        guard !places.isExpected(stage), let record = jobs.records[stage] else { return }
+        // In this order: while this is called for the jobs of an interrupted run, the stage may get one of this run.
+        guard let record = jobs.records[stage], !places.isExpected(stage) else { return }
         try await jobs.abandon(record)
     }
 
@@ -77,12 +78,14 @@ package struct SlurmExecutor: StageExecutor {
         submission.timeLimit = submission.timeLimit.map { $0 + SlurmOrder.patience }
         do {
             try await settle(stage: setup.stage.name)
+            places.announce(setup.stage.name)
             let record = try await jobs.submit(
                 submission, stage: setup.stage.name, folder: folder, program: program(folder),
                 environment: SlurmExecutor.environment(setup), work: nil)
             places.note(record, isExpected: true)
             return true
         } catch {
+            places.announce(setup.stage.name, isArriving: false)
             // What is wrong with it is told when it is its turn.
             return false
         }

@@ -139,7 +139,8 @@ struct SlurmJobs: Sendable {
                 try await Task.sleep(for: .milliseconds(200))
             }
         }
-        try records.remove(record.stage)
+        // The stage may have another job by now.
+        if records[record.stage]?.token == record.token { try records.remove(record.stage) }
     }
 
     private func forget(_ record: SlurmRecord) throws {
