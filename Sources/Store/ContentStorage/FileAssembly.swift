@@ -89,21 +89,7 @@ struct FileAssembly: Sendable {
         try writer.finish()
         if proof.withLock({ $0.proves(digest) }) { return }
         // Midstates that somebody noted wrongly must not make a file unreadable that is right.
-        guard try !midstates.isEmpty && isRight(file) else { throw try culprit() }
-    }
-
-    /// Whether the whole file, read again, has the digest.
-    private func isRight(_ file: OpenFile) throws -> Bool {
-        var hasher = DigestHasher()
-        var offset: Int64 = 0
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        defer { block.deallocate() }
-        while true {
-            let count = try file.read(into: block, at: offset)
-            guard count > 0 else { return hasher.finalize() == digest }
-            hasher.update(UnsafeRawBufferPointer(rebasing: block[..<count]))
-            offset += Int64(count)
-        }
+        guard try !midstates.isEmpty && Digest.of(file) == digest else { throw try culprit() }
     }
 
     /// Loads chunks from `position` on until the stretch is full; the position of the first that did not fit.
