@@ -3,7 +3,8 @@ extension Digest {
     package static func of(_ file: OpenFile) throws -> Digest {
         var hasher = DigestHasher()
         var offset: Int64 = 0
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        // In whole pages, for files that pass the page cache by.
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: PagePool.pageSize)
         defer { block.deallocate() }
         while true {
             let count = try file.read(into: block, at: offset)
