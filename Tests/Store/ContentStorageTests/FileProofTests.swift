@@ -83,7 +83,7 @@ import Testing
     /// A manifest that is intact and yet lies, as a careless program could write it.
     @Test(.enabled(if: DigestHasher.isPaired)) func wrongMidstatesMakeNoFileUnreadableAndNoneRight() async throws {
         let (project, other) = (try StoreFolder(), try StoreFolder())
-        let text = FileProofTests.text(9 << 20)
+        let text = FileProofTests.text(9 << 20 | 77)
         for folder in [project.folder, other.folder] { try folder.write("data.bin", text) }
         let root = try await project.store.add(path: project.path("data.bin")).root
         var manifest = try project.store.manifest(root.digest)
