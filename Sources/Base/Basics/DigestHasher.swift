@@ -84,23 +84,24 @@ package struct DigestHasher: Sendable {
         }
     }
 
-    /// Where each of `midstates` leads over its stretch of `bytes`, which follow each other; some side by side.
+    /// Where each of `midstates` leads over its stretch; some side by side.
     ///
-    /// - Parameter width: of this processor; 2 in tests.
+    /// - Parameters:
+    ///   - stretches: whole blocks of 64 bytes each.
+    ///   - width: of this processor; 2 in tests.
     package static func advance(
-        _ midstates: [Digest], over bytes: UnsafeRawBufferPointer, width: Int = DigestHasher.width
+        _ midstates: [Digest], over stretches: [UnsafeRawBufferPointer], width: Int = DigestHasher.width
     ) -> [Digest] {
-        guard !midstates.isEmpty, let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return [] }
         precondition(width <= DigestHasher.width, "this processor hashes \(DigestHasher.width) side by side at most")
-        let blocks = bytes.count / 64 / midstates.count
         precondition(
-            isPaired && blocks * 64 * midstates.count == bytes.count,
-            "stretches are whole blocks, as long as each other")
+            isPaired && stretches.count == midstates.count && stretches.allSatisfy { $0.count % 64 == 0 },
+            "a stretch for each midstate, of whole blocks")
         return digests(midstates.count) { results in
             for (index, midstate) in midstates.enumerated() {
                 midstate.copy(to: UnsafeMutableRawBufferPointer(start: results + 32 * index, count: 32))
             }
-            mlops_sha256_advance(start, blocks, midstates.count, results, Int32(width))
+            let starts = stretches.map { $0.baseAddress?.assumingMemoryBound(to: UInt8.self) }
+            mlops_sha256_advance(starts, stretches.map(\.count), stretches.count, results, Int32(width))
         }
     }
 

@@ -377,7 +377,10 @@ static void advance_all(lane *lanes, size_t count, int is_wide) {
     for (size_t i = 0; i < count; i++) advance(&lanes[i], common);
 }
 
-void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *digests, int width) {
+// Hashes `count` texts, as many side by side as `width` says. `are_stretches`: each is whole blocks and goes on from the midstate
+// where its result goes.
+static void hash_each(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *results, int width,
+                      int are_stretches) {
     lane lanes[most_lanes];
     const int is_wide = width == most_lanes;
     size_t taken = 0, busy = 0;
@@ -386,32 +389,28 @@ void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, si
         const size_t rest = busy + (count - taken);
         const size_t most = is_wide && rest >= fewest_side_by_side ? most_lanes : 2;
         while (busy < most && taken < count) {
-            begin(&lanes[busy++], texts[taken], lengths[taken], digests + 32 * taken);
+            lane *next = &lanes[busy++];
+            begin(next, texts[taken], lengths[taken], results + 32 * taken);
+            if (are_stretches) read_state(next->digest, next->state);
             taken++;
         }
         advance_all(lanes, busy, is_wide);
         for (size_t i = busy; i-- > 0;) {
             if (lanes[i].blocks > 0) continue;
-            end(&lanes[i]);
+            if (are_stretches) write_state(lanes[i].state, lanes[i].digest);
+            else end(&lanes[i]);
             lanes[i] = lanes[--busy];
         }
     }
 }
 
-void mlops_sha256_advance(const uint8_t *bytes, size_t blocks, size_t count, uint8_t *midstates, int width) {
-    lane lanes[most_lanes];
-    const size_t most = width == most_lanes ? most_lanes : 2;
-    for (size_t done = 0; done < count;) {
-        const size_t busy = count - done < most ? count - done : most;
-        for (size_t i = 0; i < busy; i++) {
-            read_state(midstates + 32 * (done + i), lanes[i].state);
-            lanes[i].next = bytes + 64 * blocks * (done + i);
-            lanes[i].blocks = blocks;
-        }
-        advance_all(lanes, busy, most == most_lanes);
-        for (size_t i = 0; i < busy; i++) write_state(lanes[i].state, midstates + 32 * (done + i));
-        done += busy;
-    }
+void mlops_sha256_of_many(const uint8_t *const *texts, const size_t *lengths, size_t count, uint8_t *digests, int width) {
+    hash_each(texts, lengths, count, digests, width, 0);
+}
+
+void mlops_sha256_advance(const uint8_t *const *stretches, const size_t *lengths, size_t count, uint8_t *midstates,
+                          int width) {
+    hash_each(stretches, lengths, count, midstates, width, 1);
 }
 
 // Keeps the compiler from folding a sum back into the chain of hashes.

@@ -98,7 +98,7 @@ extension ActiveTransfer {
             (CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
             (CURLOPT_LOW_SPEED_LIMIT, stallLimit),
             (CURLOPT_LOW_SPEED_TIME, max(1, Int(options.stallTimeout.seconds.rounded(.up)))),
-            (CURLOPT_BUFFERSIZE, blockSize(512 << 10)), (CURLOPT_UPLOAD_BUFFERSIZE, blockSize(1 << 20)),
+            (CURLOPT_BUFFERSIZE, blockSize(128 << 10)), (CURLOPT_UPLOAD_BUFFERSIZE, blockSize(1 << 20)),
         ]
         for (option, value) in longs { try check(mlops_curl_set_long(easy, option, value)) }
         // libcurl repeats requests only on connections that it used before.

@@ -103,8 +103,13 @@ extension ContentStore {
             }
         }
         missing += try missingFiles(files)
-        var known: Set<[ObjectKey]> = []
-        return missing.filter { known.insert($0.candidates).inserted }
+        // The candidates follow from the first of them and their count.
+        struct Name: Hashable {
+            var first: ObjectKey?
+            var count: Int
+        }
+        var known = Set<Name>(minimumCapacity: missing.count)
+        return missing.filter { known.insert(Name(first: $0.candidates.first, count: $0.candidates.count)).inserted }
     }
 
     private func missingFiles(_ files: [TreeEntry]) throws -> [MissingContent] {

@@ -34,34 +34,42 @@ struct FileProof: Sendable {
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             return taken
         }
-        let begun = Int(position % Int64(FileProof.stretch))
-        if begun > 0 { updateStretch(take(min(FileProof.stretch - begun, rest.count))) }
-        let whole = rest.count / FileProof.stretch
-        if whole > 0 { updateStretches(take(whole * FileProof.stretch), count: whole) }
-        if !rest.isEmpty { updateStretch(rest) }
+        // Up to the next block of the hash; then the rest of the stretch that has begun, whole ones, and the beginning of one more.
+        if position % 64 > 0 { advance(over: take(min(64 - Int(position % 64), rest.count))) }
+        var stretches: [UnsafeRawBufferPointer] = []
+        var end = position
+        while rest.count >= 64 {
+            let left = FileProof.stretch - Int(end % Int64(FileProof.stretch))
+            stretches.append(take(min(left, rest.count / 64 * 64)))
+            end += Int64(stretches[stretches.count - 1].count)
+        }
+        if stretches.count > 1 { advance(over: stretches) } else { stretches.forEach { advance(over: $0) } }
+        if !rest.isEmpty { advance(over: rest) }
     }
 
     /// Goes on with the stretch that has begun, at most to its end.
-    private mutating func updateStretch(_ bytes: UnsafeRawBufferPointer) {
+    private mutating func advance(over bytes: UnsafeRawBufferPointer) {
         hasher.update(bytes)
         position += Int64(bytes.count)
         if position % Int64(FileProof.stretch) == 0 { reach(hasher.midstate) }
     }
 
-    private mutating func updateStretches(_ bytes: UnsafeRawBufferPointer, count: Int) {
-        let first = Int(position / Int64(FileProof.stretch))
-        guard let start = hasher.midstate, first + count - 1 <= midstates.count else {
+    /// Goes on with several that follow each other, the first of which may have begun.
+    private mutating func advance(over stretches: [UnsafeRawBufferPointer]) {
+        let next = Int(position / Int64(FileProof.stretch))
+        guard let start = hasher.midstate, next + stretches.count - 1 <= midstates.count else {
             // The file is longer than its midstates tell.
             isRight = false
             return
         }
         // The hasher stands at the first, wherever the list says that it should stand.
-        let ends = DigestHasher.advance([start] + midstates[first..<first + count - 1], over: bytes)
-        for end in ends {
-            position += Int64(FileProof.stretch)
-            reach(end)
+        let starts = [start] + midstates[next..<next + stretches.count - 1]
+        let ends = DigestHasher.advance(starts, over: stretches)
+        for (stretch, end) in zip(stretches, ends) {
+            position += Int64(stretch.count)
+            if position % Int64(FileProof.stretch) == 0 { reach(end) }
         }
-        if let end = ends.last, let next = DigestHasher(resuming: end, after: position) { hasher = next }
+        if let end = ends.last, let resumed = DigestHasher(resuming: end, after: position) { hasher = resumed }
     }
 
     /// Compares what a stretch came to with the midstate at `position`.

@@ -75,7 +75,8 @@ import Testing
             }
             let ends = text.withUnsafeBytes { raw in
                 DigestHasher.advance(
-                    Array(midstates.dropLast()), over: UnsafeRawBufferPointer(rebasing: raw[..<(count * 192)]),
+                    Array(midstates.dropLast()),
+                    over: (0..<count).map { UnsafeRawBufferPointer(rebasing: raw[$0 * 192..<($0 + 1) * 192]) },
                     width: width)
             }
             #expect(ends == Array(midstates.dropFirst()), "\(count) stretches")
@@ -84,6 +85,31 @@ import Testing
             #expect(rest.finalize() == Digest.of(text))
             hasher.update([1])
             #expect(hasher.midstate == nil)
+        }
+    }
+
+    @Test(arguments: [2, 16]) func goesOnOverStretchesOfManyLengths(width: Int) throws {
+        guard width <= DigestHasher.width else { return }
+        for count in [2, 12, 17, 40] {
+            let lengths = (0..<count).map { _ in 64 * Int.random(in: 0...20) }
+            let text = (0..<lengths.reduce(0, +)).map { _ in UInt8.random(in: 0...255) }
+            var hasher = DigestHasher()
+            var midstates = [try #require(hasher.midstate)]
+            var start = 0
+            let places = lengths.map { length in
+                defer { start += length }
+                return start..<start + length
+            }
+            for place in places {
+                hasher.update(Array(text[place]))
+                midstates.append(try #require(hasher.midstate))
+            }
+            let ends = text.withUnsafeBytes { raw in
+                DigestHasher.advance(
+                    Array(midstates.dropLast()), over: places.map { UnsafeRawBufferPointer(rebasing: raw[$0]) },
+                    width: width)
+            }
+            #expect(ends == Array(midstates.dropFirst()), "\(count) stretches")
         }
     }
 

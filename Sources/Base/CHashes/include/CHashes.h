@@ -31,9 +31,10 @@ void mlops_sha256_finish(mlops_sha256 *hash, uint8_t *digest);
 void mlops_sha256_midstate(const mlops_sha256 *hash, uint8_t *midstate);
 /// Makes `hash` one that has come to `midstate` after `count` bytes, which are whole blocks.
 void mlops_sha256_resume(mlops_sha256 *hash, const uint8_t *midstate, uint64_t count);
-/// Moves each of `count` midstates over `blocks` blocks of 64 bytes, those of the first from `bytes` on, of the others behind
-/// them; `width` of them side by side, as `mlops_sha256_of_many`.
-void mlops_sha256_advance(const uint8_t *bytes, size_t blocks, size_t count, uint8_t *midstates, int width);
+/// Moves each of `count` midstates over a stretch of its own, whole blocks of 64 bytes; `width` of them side by side, as
+/// `mlops_sha256_of_many`.
+void mlops_sha256_advance(const uint8_t *const *stretches, const size_t *lengths, size_t count, uint8_t *midstates,
+                          int width);
 
 /// Continues `whole` with `count` bytes and at the same time writes the digests of `pieces` pieces, which follow each other
 /// from `first` on and have the given lengths, 32 bytes each.

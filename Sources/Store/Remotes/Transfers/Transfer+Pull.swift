@@ -42,11 +42,11 @@ extension Transfer {
             try await pullAll { !$0.isListing }
             let hasParts = missing.contains { $0?.contains(where: \.isPart) ?? true }
             for delivery in hasParts ? large : [] {
-                streamed.formUnion(
-                    try await store.chunksToStream(
-                        of: delivery.root, to: delivery.path, delivery.selection,
-                        missing: deliveries.count == 1 ? missing[delivery.selection.isAll ? 0 : 1] : nil,
-                        isInPlace: isInPlace))
+                let chunks = try await store.chunksToStream(
+                    of: delivery.root, to: delivery.path, delivery.selection,
+                    missing: deliveries.count == 1 ? missing[delivery.selection.isAll ? 0 : 1] : nil,
+                    isInPlace: isInPlace)
+                streamed = streamed.isEmpty ? chunks : streamed.union(chunks)
             }
         }
         let left = streamed
