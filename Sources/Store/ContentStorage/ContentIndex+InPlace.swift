@@ -21,7 +21,7 @@ extension ContentIndex {
         try db.execute(sql: "INSERT OR IGNORE INTO inPlaceRecords VALUES (?)", arguments: [name])
         let insertFile = try db.cachedStatement(
             sql: "INSERT INTO inPlaceFiles (path, byteCount, modified, changed, inode) VALUES (?, ?, ?, ?, ?)")
-        let insertChunk = try db.cachedStatement(sql: "INSERT OR REPLACE INTO inPlaceChunks VALUES (?, ?, ?, ?)")
+        let chunks = try RowInsertion(db, sql: "INSERT OR REPLACE INTO inPlaceChunks VALUES (?, ?, ?, ?)")
         for file in files {
             try insertFile.execute(arguments: [
                 Data(file.path.utf8), file.byteCount, file.modificationNanoseconds, file.changeNanoseconds,
@@ -29,7 +29,7 @@ extension ContentIndex {
             ])
             let number = db.lastInsertedRowID
             for chunk in file.chunks.sorted(by: { $0.id < $1.id }) {
-                try insertChunk.execute(arguments: [Data(chunk.id.bytes), number, chunk.offset, Int64(chunk.length)])
+                try chunks.insert(chunk.id, [number, chunk.offset, Int64(chunk.length)])
             }
         }
     }

@@ -137,13 +137,15 @@ extension ContentIndex {
             let number = try Int64.fetchOne(
                 db, sql: "SELECT number FROM packs WHERE digest = ?", arguments: [Data(digest)])
         else { return }
-        let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)")
+        let rows = try RowInsertion(db, sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)")
         // In the order of the table, so that its pages are filled one after the other.
         for entry in pack.entries.sorted(by: { $0.key < $1.key }) {
-            try statement.execute(arguments: [
-                entry.key.data, number, entry.offset, entry.storedLength, entry.plainLength, entry.codec.rawValue,
-                entry.check,
-            ])
+            try rows.insert(
+                entry.key,
+                [
+                    number, entry.offset, Int64(entry.storedLength), Int64(entry.plainLength),
+                    Int64(entry.codec.rawValue), Int64(entry.check),
+                ])
         }
     }
 
