@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
@@ -24,6 +25,26 @@ package final class PagePool: Sendable {
     }
 
     deinit { idle.withLock { for pages in $0 { pages.memory.deallocate() } } }
+
+    /// Makes memory for `count` runs of bytes that will soon be taken, and has another thread see to it that it is cleared.
+    package func prepare(_ count: Int) {
+        let fresh = (0..<count).map { _ in Pages(memory: allocate(byteCount)) }
+        idle.withLock { $0 += fresh }
+        // The pool, which is held meanwhile, keeps the memory; whoever takes some may fill it at once.
+        DispatchQueue.global().async {
+            // In the order in which it is taken.
+            for pages in fresh.reversed() { self.populate(pages) }
+        }
+    }
+
+    /// Has the kernel map the pages, whatever they hold. Kernels before 5.14 leave that to the first write.
+    private func populate(_ pages: Pages) {
+        let step = 2 << 20
+        for start in stride(from: 0, to: pages.memory.count, by: step) {
+            let place = pages.memory.baseAddress?.advanced(by: start)
+            guard madvise(place, min(step, pages.memory.count - start), MADV_POPULATE_WRITE) == 0 else { return }
+        }
+    }
 
     /// Room for `count` bytes that begin `phase` bytes into a page.
     package func take(_ count: Int, phase: Int = 0) -> PooledBytes {

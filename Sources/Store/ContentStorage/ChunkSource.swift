@@ -179,7 +179,11 @@ extension ContentStore {
         if let scan, scan.content.digest == root.digest { return [] }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: selection)
         var keys: Set<ObjectKey> = []
-        for write in plan.writes { keys.formUnion(try streamed(write, chunks(of: write), isInPlace).map(\.key)) }
+        for write in plan.writes {
+            let streamed = try streamed(write, chunks(of: write), isInPlace)
+            keys.reserveCapacity(keys.count + streamed.count)
+            for chunk in streamed { keys.insert(chunk.key) }
+        }
         return keys
     }
 

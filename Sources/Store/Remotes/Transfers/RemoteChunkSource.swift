@@ -39,11 +39,21 @@ package final class RemoteChunkSource: ChunkSource {
     private let transfer: Transfer
     private let index: RemoteIndex
     private let moved = Mutex(TransferReport())
-    private let pool = PagePool(byteCount: Int(longestSegment) + PagePool.pageSize)
+    private let pool: PagePool
 
-    init(_ transfer: Transfer, index: RemoteIndex) {
+    init(_ transfer: Transfer, index: RemoteIndex, pool: PagePool = RemoteChunkSource.pool()) {
         self.transfer = transfer
         self.index = index
+        self.pool = pool
+    }
+
+    /// Memory for what a source fetches.
+    ///
+    /// - Parameter byteCount: what it will fetch soon; memory is made ready for as much of that as is under way at a time.
+    static func pool(for byteCount: Int64 = 0) -> PagePool {
+        let pool = PagePool(byteCount: Int(longestSegment) + PagePool.pageSize)
+        pool.prepare(Int(min(Int64(usualWidth), byteCount / longestSegment)))
+        return pool
     }
 
     /// What was fetched so far.
@@ -117,7 +127,8 @@ package final class RemoteChunkSource: ChunkSource {
     private static let longestSegment: Int64 = 16 << 20
 
     /// How many are under way: fewer than small ones would be, since each keeps a connection busy for long and takes memory.
-    private var width: Int { min(8, max(min(transfer.jobs, 4), transfer.jobs / 2)) }
+    private var width: Int { min(8, max(min(transfer.jobs, RemoteChunkSource.usualWidth), transfer.jobs / 2)) }
+    private static let usualWidth = 4
 
     /// The chunks of `run`, those together that are neighbours in a pack, too.
     private func stretches(of run: ChunkRun) -> [Segment] {

@@ -37,10 +37,15 @@ extension Transfer {
             }
         }
         var streamed: Set<ObjectKey> = []
+        var pool: PagePool?
         let large = deliveries.filter { $0.root.byteCount >= ContentStore.streamingMinimum }
         if !large.isEmpty {
             try await pullAll { !$0.isListing }
             let hasParts = missing.contains { $0?.contains(where: \.isPart) ?? true }
+            if hasParts {
+                let awaited = missing.compactMap(\.self).joined().reduce(0) { $0 + $1.byteCount }
+                pool = RemoteChunkSource.pool(for: awaited)
+            }
             for delivery in hasParts ? large : [] {
                 let chunks = try await store.chunksToStream(
                     of: delivery.root, to: delivery.path, delivery.selection,
@@ -53,7 +58,8 @@ extension Transfer {
         try await pullAll { !left.isDisjoint(with: $0.candidates) }
         // In place it also tells what may go because it is on the remote.
         if !streamed.isEmpty || isInPlace && !large.isEmpty {
-            arrival.source = RemoteChunkSource(self, index: try await indexForPull(&index))
+            arrival.source = RemoteChunkSource(
+                self, index: try await indexForPull(&index), pool: pool ?? RemoteChunkSource.pool())
         }
         return arrival
     }
