@@ -49,8 +49,16 @@ def check_few_files(result):
 def full_disk(scenario, folder, tally, steps):
     """A disk of its own for each size, from one that just holds what is there to one that holds everything."""
     base = tree_bytes(scenario.template)
+    # Steps that lead to success, however much the command writes.
+    done_case = copy(scenario.template, folder / "growth")
+    run(scenario.command, done_case / scenario.where)
+    growth = tree_bytes(done_case) - base
+    discard(done_case)
+    stride = max(64 << 10, (growth + growth // 4) // steps)
+    # The checks need more: a clone of what the remote holds.
+    roomy = f"remount,size={8 * (base + growth) + (100 << 20)}"
     for step in range(1, steps + 1):
-        size = base + step * (64 << 10)
+        size = base + step * stride
         done = []
 
         def work():
@@ -63,19 +71,19 @@ def full_disk(scenario, folder, tally, steps):
                 result = run(scenario.command, case / scenario.where)
                 if result.returncode == 0:
                     done.append(True)
-                    mount("-o", "remount,size=100m", str(case))
+                    mount("-o", roomy, str(case))
                     return kill_matrix.check_success(scenario, case, "on a disk just large enough")
                 check_refusal(result, f"{size} bytes")
                 if leftovers(case):
                     raise Fault(f"left {leftovers(case)[0]}")
-                mount("-o", "remount,size=100m", str(case))
+                mount("-o", roomy, str(case))
                 kill_matrix.fsck(scenario, case, "once there is room")
                 kill_matrix.check_old(scenario, case, "once there is room")
                 kill_matrix.repeat(scenario, case)
             finally:
                 subprocess.run(["umount", "-l", str(case)], check=False)
 
-        attempt(tally, f"{scenario.name}, {step * 64} KiB to spare", work)
+        attempt(tally, f"{scenario.name}, {step * stride >> 10} KiB to spare", work)
         if done:
             return
 
@@ -145,7 +153,7 @@ def main(arguments):
         os.environ["FAULTS_UNSHARED"] = "1"
         os.execvp("unshare", ["unshare", "-m", sys.executable, *sys.argv])
     folder = scratch()
-    full, ro = Tally("full disks (tmpfs, steps of 64 KiB)"), Tally("read-only disks")
+    full, ro = Tally("full disks (tmpfs, in steps)"), Tally("read-only disks")
     sizes, files = Tally("RLIMIT_FSIZE"), Tally("RLIMIT_NOFILE")
     try:
         for kind in scenarios.ALL:

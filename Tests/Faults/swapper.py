@@ -27,9 +27,13 @@ def swap(folder, link, outside, ends, count):
             if libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE) == 0:
                 count.value += 1
         if not os.path.islink(first) and not os.path.islink(second):
-            if os.path.isdir(second):
-                shutil.rmtree(second)
-            os.symlink(outside, second)
+            try:
+                if os.path.isdir(second):
+                    shutil.rmtree(second)
+                os.symlink(outside, second)
+            except OSError:
+                # The command writes there at this moment.
+                continue
     if os.path.islink(first) and os.path.isdir(second):
         libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE)
 
