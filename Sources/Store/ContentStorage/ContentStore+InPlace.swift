@@ -52,14 +52,14 @@ extension ContentStore {
             let lost = problem(of: file, status: index.status(of: file))
             for ((key, chunk), location) in zip(zip(keys, file.chunks), try index.locate(keys)) where location == nil {
                 if let lost {
-                    problems[key] = "was left in `\(file.path)`, which \(lost)"
+                    problems[key] = "left in `\(file.path)`, which \(lost)"
                     continue
                 }
                 let place = InPlaceLocation(file: file, offset: chunk.offset, length: Int(chunk.length))
                 do {
                     _ = try read(key, inPlace: place)
                 } catch let error as MLOpsError {
-                    problems[key] = "was left in the workspace: \(error.message)"
+                    problems[key] = "left in the workspace: \(error.message)"
                 }
             }
         }

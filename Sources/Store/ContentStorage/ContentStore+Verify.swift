@@ -167,8 +167,10 @@ private struct HurtFinder {
 
     private mutating func hurt(_ key: ObjectKey, _ root: String, _ path: String) {
         hurts[key, default: Hurt()].roots.insert(root)
-        if let count = hurts[key]?.files.count, count < HurtFinder.fileLimit {
-            hurts[key]?.files.append(path.isEmpty ? root : "\(root): \(path)")
+        let file = path.isEmpty ? root : "\(root): \(path)"
+        // A chunk can stand in a file more than once.
+        if let files = hurts[key]?.files, files.count < HurtFinder.fileLimit, files.last != file {
+            hurts[key]?.files.append(file)
         }
     }
 

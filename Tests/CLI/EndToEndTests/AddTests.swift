@@ -45,6 +45,11 @@ import Testing
         #expect(push.exitCode == 12, "\(push.all)")
         #expect(push.error.contains("`data/video/one.bin`, whose content was added in place"), "\(push.all)")
         #expect(push.error.contains("hint: run `mlops add --in-place`"), "\(push.all)")
+        // All its chunks are gone, which is said once.
+        let found = try project.mlops("fsck")
+        #expect(found.exitCode == 12, "\(found.all)")
+        let told = found.output.split(separator: "\n").filter { $0.contains("left in `data/video/one.bin`") }
+        #expect(told.count == 1 && told.first?.contains(" more: ") == true, "\(found.all)")
         try project.mlops("add", "data/video", "--in-place").expectSuccess()
         try project.mlops("push").expectSuccess()
     }

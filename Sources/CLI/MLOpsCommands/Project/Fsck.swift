@@ -139,9 +139,26 @@ struct Fsck: Verb {
     }
 }
 
-extension VerificationReport.Damage {
+extension [VerificationReport.Damage] {
+    /// What is to be said once for all objects of which it is true: a file that was left in place may have thousands.
     fileprivate func lines(_ style: TextStyle) -> [String] {
-        let place = [pack.map { "pack \($0)" }, object].compactMap(\.self).joined(separator: ", ")
+        var order: [VerificationReport.Damage] = []
+        var objects: [VerificationReport.Damage: [String]] = [:]
+        for damage in self {
+            var said = damage
+            said.object = nil
+            if objects[said] == nil { order.append(said) }
+            objects[said, default: []] += [damage.object].compactMap(\.self)
+        }
+        return order.flatMap { $0.lines(style, objects: objects[$0] ?? []) }
+    }
+}
+
+extension VerificationReport.Damage {
+    fileprivate func lines(_ style: TextStyle, objects: [String]) -> [String] {
+        let others = objects.count > 1 ? " and \(objects.count - 1) more" : ""
+        let place = [pack.map { "pack \($0)" }, objects.first.map { $0 + others }].compactMap(\.self)
+            .joined(separator: ", ")
         return ["\(style("damaged", .bad))  \(place.isEmpty ? "" : place + ": ")\(problem)"]
             + hurts.map { "    hurts \($0)" } + files.prefix(5).map { "      \($0)" }
     }
@@ -153,7 +170,7 @@ extension VerificationReport: TextRenderable {
             \(Format.count(packCount, "pack")), \(Format.count(objectCount, "object")), \(Format.bytes(byteCount)) read
             """
         if isClean { return "\(style("clean", .good)): \(size)" }
-        return (damages.flatMap { $0.lines(style) } + [size]).joined(separator: "\n")
+        return (damages.lines(style) + [size]).joined(separator: "\n")
     }
 
     package var essence: String { hurtRoots.joined(separator: "\n") }
@@ -165,7 +182,7 @@ extension RemoteVerification: TextRenderable {
             "\(Format.count(packCount, "pack")), \(Format.count(objectCount, "object")), \(Format.bytes(byteCount))"
             + (readsData ? " read" : "")
         if orphanPackCount > 0 { size += "; \(Format.count(orphanPackCount, "pack")) of interrupted pushes" }
-        let lines = damages.flatMap { $0.lines(style) } + unsent.map { "\(style("not sent", .caution))  \($0)" }
+        let lines = damages.lines(style) + unsent.map { "\(style("not sent", .caution))  \($0)" }
         return (lines + ["\(isClean ? style("clean", .good) + ": " : "")\(size)"]).joined(separator: "\n")
     }
 
@@ -175,7 +192,7 @@ extension RemoteVerification: TextRenderable {
 extension HealingReport: TextRenderable {
     package func text(_ style: TextStyle) -> String {
         if found.isClean { return found.text(style) }
-        var lines = found.damages.flatMap { $0.lines(style) }
+        var lines = found.damages.lines(style)
         lines += setAside.map { "set aside  \($0)" }
         lines += healed.map { "\(style("healed", .good))  \($0)" }
         if !sources.isEmpty { lines.append("    from \(Set(sources).sorted().joined(separator: ", "))") }
