@@ -59,11 +59,11 @@ def read_log(path):
 class Effect:
     """One change of the disk: of a file's bytes, or of one name in a folder."""
 
-    __slots__ = ("kind", "inode", "path", "node", "offset", "data", "size", "safe_from", "number")
+    __slots__ = ("kind", "inode", "path", "node", "parents", "offset", "data", "size", "safe_from", "number")
 
     def __init__(self, kind, number, **rest):
         self.kind, self.number, self.safe_from = kind, number, None
-        self.inode = self.path = self.node = self.offset = self.data = self.size = None
+        self.inode = self.path = self.node = self.parents = self.offset = self.data = self.size = None
         for key, value in rest.items():
             setattr(self, key, value)
 
@@ -102,7 +102,16 @@ class Disk:
         return self.nodes.get(inode) or self.original[inode]
 
     def add(self, kind, number, **rest):
-        self.effects.append(Effect(kind, number, **rest))
+        effect = Effect(kind, number, **rest)
+        # The folders whose flush keeps it, whatever they are called then.
+        if kind in ("name", "gone", "rename"):
+            effect.parents = [self.folder(path) for path in (effect.path, effect.inode) if path]
+        self.effects.append(effect)
+
+    def folder(self, path):
+        """What stands for the folder that a path is in; its own path where it is not of the tree."""
+        parent = os.path.dirname(path)
+        return self.current.get(parent, parent)
 
     def set_name(self, number, path, node):
         self.current[path] = node
@@ -131,13 +140,9 @@ class Disk:
             self.add("size", position, node=self.node(call.inode), size=call.offset)
         elif name == "rename":
             node = self.current[call.path]
-            moved = [(path, self.current[path]) for path in list(self.current) if path.startswith(call.path + "/")]
-            # Within one folder a rename is one change; both names never stand.
-            self.current.pop(call.path)
-            self.current[call.other] = node
+            # Within one folder a rename is one change; both names never stand. What is below a folder goes with it.
             self.add("rename", position, path=call.path, inode=call.other, node=node)
-            for path, below in moved:
-                raise Fault(f"a folder was renamed: {path} {below}")
+            move(self.current, call.path, call.other)
         elif name == "link":
             node = self.current.get(call.path) or self.node(call.inode)
             self.set_name(position, call.other, node)
@@ -160,10 +165,8 @@ class Disk:
         for effect in self.effects:
             if effect.safe_from is not None:
                 continue
-            if is_folder:
-                names = [effect.path] + ([effect.inode] if effect.kind == "rename" else [])
-                if effect.kind in ("name", "gone", "rename") and \
-                        any(os.path.dirname(name) == call.path for name in names):
+            if is_folder or node is None:
+                if effect.kind in ("name", "gone", "rename") and (node or call.path) in effect.parents:
                     effect.safe_from = position
             elif effect.kind in ("write", "size") and effect.node == self.node(call.inode):
                 effect.safe_from = position
@@ -178,7 +181,7 @@ class Disk:
                 names.pop(effect.path, None)
             elif effect.kind == "rename":
                 if names.get(effect.path) == effect.node:
-                    names.pop(effect.path)
+                    move(names, effect.path, effect.inode)
                 names[effect.inode] = effect.node
             else:
                 kind, bytes_ = files[effect.node]
@@ -196,6 +199,12 @@ class Disk:
             if parent == self.root or tree.get(parent, ("",))[0] == "folder":
                 tree[path] = files[names[path]] + (self.modes.get(names[path], 0o644),)
         return tree
+
+
+def move(names, old, new):
+    """Gives `old` and all below it the name `new`; what had that name is gone."""
+    for path in [path for path in names if path == old or path.startswith(old + "/")]:
+        names[new + path[len(old):]] = names.pop(path)
 
 
 def materialise(tree, root, target):
