@@ -50,13 +50,13 @@ def full_disk(scenario, folder, tally, steps):
     """A disk of its own for each size, from one that just holds what is there to one that holds everything."""
     base = tree_bytes(scenario.template)
     # Steps that lead to success, however much the command writes.
-    done_case = copy(scenario.template, folder / "growth")
-    run(scenario.command, done_case / scenario.where)
-    growth = tree_bytes(done_case) - base
-    discard(done_case)
+    finished = copy(scenario.template, folder / "growth")
+    run(scenario.command, finished / scenario.where)
+    growth = tree_bytes(finished) - base
+    discard(finished)
     stride = max(64 << 10, (growth + growth // 4) // steps)
     # The checks need more: a clone of what the remote holds.
-    roomy = f"remount,size={8 * (base + growth) + (100 << 20)}"
+    with_room = f"remount,size={8 * (base + growth) + (100 << 20)}"
     for step in range(1, steps + 1):
         size = base + step * stride
         done = []
@@ -71,12 +71,12 @@ def full_disk(scenario, folder, tally, steps):
                 result = run(scenario.command, case / scenario.where)
                 if result.returncode == 0:
                     done.append(True)
-                    mount("-o", roomy, str(case))
+                    mount("-o", with_room, str(case))
                     return kill_matrix.check_success(scenario, case, "on a disk just large enough")
                 check_refusal(result, f"{size} bytes")
                 if leftovers(case):
                     raise Fault(f"left {leftovers(case)[0]}")
-                mount("-o", roomy, str(case))
+                mount("-o", with_room, str(case))
                 kill_matrix.fsck(scenario, case, "once there is room")
                 kill_matrix.check_old(scenario, case, "once there is room")
                 kill_matrix.repeat(scenario, case)

@@ -43,11 +43,11 @@ struct FileProof: Sendable {
             stretches.append(take(min(left, rest.count / 64 * 64)))
             end += Int64(stretches[stretches.count - 1].count)
         }
-        if stretches.count > 1 { advance(over: stretches) } else { stretches.forEach { advance(over: $0) } }
+        if !stretches.isEmpty { advance(over: stretches) }
         if !rest.isEmpty { advance(over: rest) }
     }
 
-    /// Goes on with the stretch that has begun, at most to its end.
+    /// Goes on with the block that has begun, at most to its end.
     private mutating func advance(over bytes: UnsafeRawBufferPointer) {
         hasher.update(bytes)
         position += Int64(bytes.count)

@@ -27,9 +27,7 @@ struct KeyLookup {
     /// What `body` makes of the first row; nil if there is none.
     func first<Result>(_ key: ObjectKey, _ body: (Row) throws -> Result?) throws -> Result? {
         let handle = statement.sqliteStatement
-        return try withUnsafeTemporaryAllocation(byteCount: 33, alignment: 8) { bytes in
-            bytes[0] = key.kind.rawValue
-            key.id.copy(to: UnsafeMutableRawBufferPointer(rebasing: bytes[1...]))
+        return try key.withBytes { bytes in
             sqlite3_bind_blob(handle, 1, bytes.baseAddress, CInt(bytes.count), nil)
             // The bytes are this call's alone.
             defer {
@@ -46,7 +44,7 @@ struct KeyLookup {
     }
 }
 
-/// Rows with a key and integers, put into the index by the thousand: without GRDB's values they cost a third.
+/// Rows with a key and integers, put into the index by the thousand: GRDB's values took most of the time of a row.
 struct RowInsertion {
     private let database: Database
     private let statement: Statement
@@ -58,11 +56,7 @@ struct RowInsertion {
     }
 
     func insert(_ key: ObjectKey, _ integers: [Int64]) throws {
-        try withUnsafeTemporaryAllocation(byteCount: 33, alignment: 8) { bytes in
-            bytes[0] = key.kind.rawValue
-            key.id.copy(to: UnsafeMutableRawBufferPointer(rebasing: bytes[1...]))
-            try insert(UnsafeRawBufferPointer(bytes), integers)
-        }
+        try key.withBytes { try insert($0, integers) }
     }
 
     func insert(_ id: Digest, _ integers: [Int64]) throws {
@@ -82,6 +76,17 @@ struct RowInsertion {
         sqlite3_bind_blob(handle, 1, key.baseAddress, CInt(key.count), nil)
         for (index, integer) in integers.enumerated() { sqlite3_bind_int64(handle, CInt(index + 2), integer) }
         guard sqlite3_step(handle) == SQLITE_DONE else { throw DatabaseError.last(of: database) }
+    }
+}
+
+extension ObjectKey {
+    /// Hands its kind's byte and its id's to `body`, on the stack.
+    fileprivate func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withUnsafeTemporaryAllocation(byteCount: 33, alignment: 8) { bytes in
+            bytes[0] = kind.rawValue
+            id.copy(to: UnsafeMutableRawBufferPointer(rebasing: bytes[1...]))
+            return try body(UnsafeRawBufferPointer(bytes))
+        }
     }
 }
 

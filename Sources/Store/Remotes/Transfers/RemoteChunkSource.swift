@@ -41,7 +41,7 @@ package final class RemoteChunkSource: ChunkSource {
     private let moved = Mutex(TransferReport())
     private let pool: PagePool
 
-    init(_ transfer: Transfer, index: RemoteIndex, pool: PagePool = RemoteChunkSource.pool()) {
+    init(_ transfer: Transfer, index: RemoteIndex, pool: PagePool) {
         self.transfer = transfer
         self.index = index
         self.pool = pool

@@ -45,13 +45,13 @@ extension Transfer {
             if hasParts {
                 let awaited = missing.compactMap(\.self).joined().reduce(0) { $0 + $1.byteCount }
                 pool = RemoteChunkSource.pool(for: awaited)
-            }
-            for delivery in hasParts ? large : [] {
-                let chunks = try await store.chunksToStream(
-                    of: delivery.root, to: delivery.path, delivery.selection,
-                    missing: deliveries.count == 1 ? missing[delivery.selection.isAll ? 0 : 1] : nil,
-                    isInPlace: isInPlace)
-                streamed = streamed.isEmpty ? chunks : streamed.union(chunks)
+                for delivery in large {
+                    let chunks = try await store.chunksToStream(
+                        of: delivery.root, to: delivery.path, delivery.selection,
+                        missing: deliveries.count == 1 ? missing[delivery.selection.isAll ? 0 : 1] : nil,
+                        isInPlace: isInPlace)
+                    streamed = streamed.isEmpty ? chunks : streamed.union(chunks)
+                }
             }
         }
         let left = streamed
