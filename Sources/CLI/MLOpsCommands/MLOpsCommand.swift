@@ -13,8 +13,14 @@ package enum MLOpsProgram {
     package static func run(_ arguments: [String]) -> Never {
         OutputChannel.ignoreBrokenPipes()
         if let code = MLOpsCommand.refusal(arguments) { exit(code) }
-        Task { exit(await MLOpsCommand.start(arguments)) }
+        Task { end(await MLOpsCommand.start(arguments)) }
         dispatchMain()
+    }
+
+    /// Not `exit`: its handlers tear down OpenSSL, while `Workspace.prepare` may still be loading what uses it.
+    private static func end(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
     }
 }
 
