@@ -27,6 +27,8 @@ import kill_matrix
 import scenarios
 
 RECORD = struct.Struct("<IIQqQqQIIII")
+BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+ANOTHER_BOOT = b"0" * len(BOOT)
 
 
 class Call:
@@ -76,7 +78,7 @@ class Disk:
 
     def __init__(self, root):
         self.root = str(root)
-        self.names, self.files, self.modes = {}, {}, {}
+        self.names, self.files, self.modes, self.times = {}, {}, {}, {}
         for parent, folders, names in os.walk(root):
             for name in folders + names:
                 path = os.path.join(parent, name)
@@ -90,6 +92,7 @@ class Disk:
                 else:
                     self.files[key] = ("file", pathlib.Path(path).read_bytes())
                     self.modes[key] = status.st_mode & 0o777
+                    self.times[key] = status.st_mtime_ns
         self.effects, self.nodes, self.current = [], {}, dict(self.names)
         self.original = {key[1]: key for key in self.files}
         self.created = 0
@@ -197,7 +200,8 @@ class Disk:
         for path in sorted(names):
             parent = os.path.dirname(path)
             if parent == self.root or tree.get(parent, ("",))[0] == "folder":
-                tree[path] = files[names[path]] + (self.modes.get(names[path], 0o644),)
+                node = names[path]
+                tree[path] = files[node] + (self.modes.get(node, 0o644), self.times.get(node))
         return tree
 
 
@@ -209,15 +213,18 @@ def move(names, old, new):
 
 def materialise(tree, root, target):
     target.mkdir()
-    for path, (kind, content, mode) in tree.items():
+    for path, (kind, content, mode, time) in tree.items():
         place = target / os.path.relpath(path, root)
         if kind == "folder":
             place.mkdir()
         elif kind == "link":
             os.symlink(content, place)
         else:
-            place.write_bytes(content)
+            # After a power cut the machine is started anew, which the kernel tells by another name.
+            place.write_bytes(content.replace(BOOT, ANOTHER_BOOT) if place.name == "checkouts" else content)
             place.chmod(mode)
+            if time is not None:
+                os.utime(place, ns=(time, time))
 
 
 def crash_states(disk, count):
@@ -273,6 +280,9 @@ def compare_model(disk, case):
                 raise Fault(f"the model lacks {path}")
             if found[0] == "file" and not path.endswith("-shm") and pathlib.Path(path).read_bytes() != found[1]:
                 raise Fault(f"the model has other bytes in {path}")
+            # The log tells no times: those at the end stand for all.
+            if found[0] == "file":
+                disk.times[disk.current[path]] = os.lstat(path).st_mtime_ns
     if tree:
         raise Fault(f"the model has {sorted(tree)[0]} too much")
 

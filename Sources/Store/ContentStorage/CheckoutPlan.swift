@@ -19,6 +19,8 @@ struct CheckoutPlan: Sendable {
         var byteCount: Int64
         /// A pipe, socket or device: nothing that a store could hold.
         var isSpecial: Bool
+        /// The file of the version that comes in its place, if one does.
+        var replacement: TreeEntry?
     }
 
     /// In this order: parents first.
@@ -137,7 +139,9 @@ struct CheckoutPlan: Sendable {
             }
             return
         }
-        losses.append(Loss(path: path, digest: found.digest, byteCount: found.byteCount, isSpecial: false))
+        losses.append(
+            Loss(
+                path: path, digest: found.digest, byteCount: found.byteCount, isSpecial: false, replacement: target))
         let kind = isRoot && target.kind == .file && found.kind == .executable ? .executable : target.kind
         writes.append(
             Write(path: path, kind: kind, digest: target.digest, byteCount: target.byteCount, replaces: true))

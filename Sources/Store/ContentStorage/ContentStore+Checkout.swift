@@ -32,9 +32,9 @@ extension ContentStore {
         let lacking = try missingContent(below: [root], options.selection).compactMap(\.candidates.first)
         if let key = lacking.first(where: { options.source?.holds($0) != true }) { throw ContentStore.missing(key) }
         let plan = try CheckoutPlan(root, store: self, scan: scan, selection: options.selection)
-        if !options.force { try refuseLosses(plan.losses, at: path, options) }
+        if !options.force, let scan { try refuseLosses(plan.losses, in: scan, at: path, options) }
         removeAbandoned(at: absolute, scan)
-        try await carry(out: plan, root: root, path: path, options: options)
+        try await carry(out: plan, path: path, options: options)
         report.writtenFileCount = plan.writes.count + plan.modes.count
         report.writtenByteCount = plan.writes.reduce(0) { $0 + $1.byteCount }
         report.removedFileCount = plan.extra.count + plan.blocking.count
@@ -58,15 +58,19 @@ extension ContentStore {
         }
     }
 
-    private func refuseLosses(_ losses: [CheckoutPlan.Loss], at path: String, _ options: CheckoutOptions) throws {
+    private func refuseLosses(
+        _ losses: [CheckoutPlan.Loss], in scan: WorkspaceScan, at path: String, _ options: CheckoutOptions
+    ) throws {
         // What was added in place lies nowhere but in the file that would go.
         let isHere = try holds(losses.map { ($0.digest, $0.byteCount) }, inPacksAlone: true)
         // What came in place from where the new content comes from is there still.
         let source = options.isInPlace ? options.source : nil
-        let lost = zip(losses, isHere).filter { loss, isHere in
+        let unstored = zip(losses, isHere).filter { loss, isHere in
             let isThere = [.chunk, .manifest].contains { source?.holds(ObjectKey($0, loss.digest)) == true }
             return !isHere && !isThere || loss.isSpecial
-        }.map(\.0.path)
+        }.map(\.0)
+        let torn = torn(unstored, in: scan)
+        let lost = unstored.map(\.path).filter { !torn.contains($0) }
         guard let first = lost.first.map({ $0.isEmpty ? path : FileSystem.join(path, $0) }) else { return }
         let others = lost.count > 1 ? " and \(Format.count(lost.count - 1, "more file"))" : ""
         let verb = lost.count > 1 ? "hold" : "holds"
@@ -76,12 +80,16 @@ extension ContentStore {
             hint: "run `mlops add \(path)` to keep them, or repeat the command with `--force` to give them up")
     }
 
+    private func carry(out plan: CheckoutPlan, path: String, options: CheckoutOptions) async throws {
+        let base = try makeFolder(FileSystem.parent(of: FileSystem.absolute(path)))
+        guard !plan.writes.isEmpty else { return try await carry(out: plan, path: path, base: base, options: options) }
+        try await notingCheckout(into: base) { try await carry(out: plan, path: path, base: base, options: options) }
+    }
+
     private func carry(
-        out plan: CheckoutPlan, root: ContentRoot, path: String, options: CheckoutOptions
+        out plan: CheckoutPlan, path: String, base: OpenFile, options: CheckoutOptions
     ) async throws {
         let absolute = FileSystem.absolute(path)
-        let parent = FileSystem.parent(of: absolute)
-        let base = try makeFolder(parent)
         let name = FileSystem.name(of: absolute)
         // What stays where it is written is not to be lost with a folder that nobody saw.
         if plan.isNewFolder, !options.isInPlace,
@@ -104,7 +112,7 @@ extension ContentStore {
             return write
         }
         var writer = writer(of: writes, in: folder, options)
-        if options.isInPlace { writer.inPlaceBase = parent }
+        if options.isInPlace { writer.inPlaceBase = FileSystem.parent(of: absolute) }
         do {
             try await writer.run(writes, from: options.source)
         } catch {

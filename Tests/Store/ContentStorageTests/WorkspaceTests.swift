@@ -82,6 +82,47 @@ import Testing
         #expect(try project.folder.read("data/a") == Array("one".utf8))
     }
 
+    /// A file's name reached the disk and its bytes did in part, as the log tells after the machine's next start.
+    @Test func whatAPowerCutToreIsReplacedAndWhatTheUserCutIsNot() async throws {
+        let project = try StoreFolder()
+        let whole = [UInt8]((0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) | 1 })
+        try OpenFile(creating: project.path("f")).write(whole)
+        let root = try await project.store.add(path: project.path("f")).root
+        let log = project.path(".mlops/store/checkouts")
+        /// What a fresh checkout looks like once `found` lies where the file was.
+        func refusal(of found: [UInt8], isRestarted: Bool = true, secondsLater: Int = 0) async throws -> MLOpsError? {
+            try FileSystem.removeFile(project.path("f"))
+            try FileSystem.removeFile(log)
+            try await project.store.checkout(root, to: project.path("f"))
+            var status = stat()
+            stat(project.path("f"), &status)
+            try FileSystem.removeFile(project.path("f"))
+            let file = try OpenFile(creating: project.path("f"))
+            try file.write(found)
+            status.st_mtim.tv_sec += secondsLater
+            var times = [status.st_mtim, status.st_mtim]
+            futimens(file.descriptor, &times)
+            if isRestarted {
+                let boot = try #require(FileSystem.readText(log).split { $0.isWhitespace }.first)
+                let text = try FileSystem.readText(log).replacing(boot, with: "another-start-of-the-machine")
+                try FileSystem.replace(log, with: Array(text.utf8))
+            }
+            return await error { try await project.store.checkout(root, to: project.path("f")) }
+        }
+        let half = Array(whole[..<150_000])
+        let isTorn = [
+            half, half + [UInt8](repeating: 0, count: 150_000), [UInt8](repeating: 0, count: 5000) + whole[5000...],
+        ]
+        for found in isTorn {
+            #expect(try await refusal(of: found) == nil)
+            #expect(try project.folder.read("f") == whole)
+        }
+        for refused in [
+            try await refusal(of: half + [7]), try await refusal(of: whole + [0]),
+            try await refusal(of: half, isRestarted: false), try await refusal(of: half, secondsLater: 3),
+        ] { #expect(refused?.message.contains("stored nowhere") == true) }
+    }
+
     @Test(.timeLimit(.minutes(1))) func pipesAreRefusedUnopened() async throws {
         let project = try StoreFolder()
         try project.folder.write("data/a", "one")
