@@ -17,6 +17,8 @@ package enum Failpoint {
         var point: String
         var remaining: Int
         var action: Action
+
+        var text: String { "\(point):\(remaining):\(action.rawValue)" }
     }
 
     private static let isArmed = Atomic<Bool>(false)
@@ -70,6 +72,9 @@ package enum Failpoint {
         plan.withLock { $0 = nil }
         listing.withLock { $0 = nil }
     }
+
+    /// What was armed for the process and has not happened, with the number of times that are left; nil if nothing.
+    package static var pending: String? { plan.withLock { $0?.text } }
 
     /// Marks that the process is about to do `point`.
     ///

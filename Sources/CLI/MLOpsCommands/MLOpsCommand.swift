@@ -86,6 +86,11 @@ struct MLOpsCommand: AsyncParsableCommand {
         let task = Task { await perform(arguments) }
         let interruption = Interruption { task.cancel() }
         let code = await task.value
+        if let pending = Failpoint.pending {
+            console(for: nil, arguments).warning(
+                "`\(pending)` of MLOPS_FAILPOINT was not reached",
+                hint: "`MLOPS_FAILPOINT=list:FILE` lists the points that the command passes")
+        }
         return code == 0 ? 0 : interruption.exitCode ?? code
     }
 

@@ -84,6 +84,14 @@ import Testing
         try project.mlops("add", "data/x.csv").expectSuccess()
     }
 
+    @Test func aFailpointThatIsNotReachedIsTold() throws {
+        let project = try Project()
+        let done = try project.mlops("status", environment: ["MLOPS_FAILPOINT": "nosuch:2:kill"])
+        #expect(
+            done.exitCode == 0 && done.error.contains("`nosuch:2:kill`") && done.error.contains("list:FILE"),
+            "\(done.all)")
+    }
+
     private func packs(of project: Project) throws -> [String] {
         let folder = project.folder(".mlops/store/packs")
         return try FileSystem.list(folder).flatMap { name in
