@@ -4,9 +4,9 @@ import Basics
 package final class TemporaryFolder: Sendable {
     package let path: String
 
-    package init() throws {
+    /// - Parameter base: what it lies in.
+    package init(in base: String = FileSystem.resolved("/tmp") ?? "/tmp") throws {
         let random = String(UInt64.random(in: .min ... .max), radix: 36)
-        let base = FileSystem.resolved("/tmp") ?? "/tmp"
         path = FileSystem.join(base, "mlops-test-\(random)")
         try FileSystem.createDirectories(path)
     }

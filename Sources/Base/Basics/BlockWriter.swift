@@ -69,15 +69,22 @@ package final class BlockWriter: @unchecked Sendable {
     /// Appends bytes that stay as they are until they are written. Those that lie in their pages as they will in the file's are
     /// written from where they are.
     ///
+    /// - Parameter isShared: whether somebody else is lent them too.
     /// - Throws: what writing an earlier block ran into.
-    package func append(lending bytes: PooledBytes) throws {
-        let isInPlace = bytes.phase == filled % BlockWriter.alignment && bytes.count >= BlockWriter.lendingMinimum
+    package func append(lending bytes: PooledBytes, isShared: Bool = false) throws {
+        // The first page of shared bytes is the other's to complete.
+        let head = isShared ? (BlockWriter.alignment - bytes.phase) % BlockWriter.alignment : 0
+        let isInPlace =
+            bytes.phase == filled % BlockWriter.alignment && bytes.count - head >= BlockWriter.lendingMinimum
         guard isInPlace else { return try append(bytes.bytes) }
+        if head > 0 { try append(UnsafeRawBufferPointer(rebasing: bytes.bytes[..<head])) }
         lendable.wait()
         do {
             try sink.check()
             // What does not fill a page goes before them, into their first page.
-            if filled > 0 {
+            if isShared {
+                if filled > 0 { submit() }
+            } else if filled > 0 {
                 let start = filled - bytes.phase
                 bytes.fromPage.copyMemory(from: UnsafeRawBufferPointer(rebasing: blocks[turn].bytes[start..<filled]))
                 filled = start
@@ -87,13 +94,14 @@ package final class BlockWriter: @unchecked Sendable {
             lendable.signal()
             throw error
         }
-        let wholeCount = bytes.fromPage.count / BlockWriter.alignment * BlockWriter.alignment
+        let start = isShared && bytes.phase > 0 ? BlockWriter.alignment : 0
+        let end = bytes.fromPage.count / BlockWriter.alignment * BlockWriter.alignment
         queue.async { [sink, lendable] in
-            sink.write(UnsafeRawBufferPointer(rebasing: bytes.fromPage[..<wholeCount]))
+            sink.write(UnsafeRawBufferPointer(rebasing: bytes.fromPage[start..<end]))
             lendable.signal()
         }
-        let rest = UnsafeRawBufferPointer(rebasing: bytes.fromPage[wholeCount...])
-        byteCount += Int64(bytes.count - rest.count)
+        let rest = UnsafeRawBufferPointer(rebasing: bytes.fromPage[end...])
+        byteCount += Int64(bytes.count - head - rest.count)
         try append(rest)
     }
 

@@ -101,6 +101,27 @@ package final class OpenFile: Sendable {
 
     package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
+    /// Writes all of `bytes` from `offset` on, wherever the file's position is.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+        try Failpoint.reach("file.write", writing: bytes, to: self)
+        var total = 0
+        while total < bytes.count {
+            let count = pwrite(
+                descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total, off_t(offset) + off_t(total))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw MLOpsError.system("write", path, errno: errno)
+            }
+            total += count
+        }
+    }
+
+    /// Lets `count` bytes from `offset` on share their blocks with `source`, from `start` on (`FICLONERANGE`); all three are multiples
+    /// of the file system's block length. False where it cannot.
+    package func shareBlocks(of source: OpenFile, from start: Int64, count: Int64, at offset: Int64) -> Bool {
+        mlops_clone_range(source.descriptor, start, count, descriptor, offset) == 0
+    }
+
     /// Starts writing `count` bytes from `offset` to the disk without waiting, so that the flush at the end is short.
     package func startWriteback(from offset: Int64, count: Int64) { mlops_start_writeback(descriptor, offset, count) }
 

@@ -58,6 +58,12 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode) 
 
 int mlops_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
 
+int mlops_clone_range(int from, int64_t start, int64_t length, int to, int64_t target) {
+    struct file_clone_range range = {
+        .src_fd = from, .src_offset = (uint64_t)start, .src_length = (uint64_t)length, .dest_offset = (uint64_t)target};
+    return ioctl(to, FICLONERANGE, &range);
+}
+
 int mlops_rename_exclusively(const char *from, const char *to) {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
     if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;

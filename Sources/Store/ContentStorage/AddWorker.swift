@@ -104,7 +104,7 @@ final class AddWorker: @unchecked Sendable {
             }
             let chunks = Digest.ofEach(slices)
             let run = PieceRun(content, lengths: lengths.map { UInt32($0) }, digests: chunks)
-            let stored = try store(run, compressors: compressors, at: places[index])
+            let stored = try store(run, compressors: compressors, at: places[index], offset: 0)
             for (length, stored) in zip(lengths, stored) { tallies[index].add(Int64(length), stored: stored) }
             try session.addManifest(
                 of: digests[index],
@@ -143,8 +143,12 @@ final class AddWorker: @unchecked Sendable {
 
     /// Stores the chunks of `run` that are not here; what each took, nil for those that are here.
     ///
-    /// - Parameter place: where the first of the chunks lies in the workspace, all others behind it; used by additions in place.
-    func store(_ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?) throws -> [Int?] {
+    /// - Parameters:
+    ///   - place: where the first of the chunks lies in the workspace, all others behind it; used by additions in place.
+    ///   - offset: where it begins in its file; nil for files of one chunk.
+    func store(
+        _ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?, offset: Int64? = nil
+    ) throws -> [Int?] {
         let isNew = try session.claim(run.keys)
         let fresh = run.keys.indices.filter { isNew[$0] }
         session.count(newBytes: fresh.reduce(0) { $0 + Int64(run.lengths[$1]) }, objects: fresh.count)
@@ -172,6 +176,9 @@ final class AddWorker: @unchecked Sendable {
                 var end = position + 1
                 while end < fresh.count, frames[end] == nil, fresh[end] == fresh[end - 1] + 1 { end += 1 }
                 let range = index..<fresh[end - 1] + 1
+                if let offset, run.slice(range).count >= PackFormat.alignedRunMinimum {
+                    try target.align(to: (offset + Int64(run.starts[index])) % PackFormat.pageLength)
+                }
                 try target.append(run, range)
                 for index in range { stored[index] = Int(run.lengths[index]) }
                 position = end

@@ -46,6 +46,9 @@ package struct ChunkBatch: Sendable {
     /// Whether each chunk is known to be what its key says.
     private var isProven: Bool
 
+    /// Whether all of them are stored as they are.
+    var isRaw: Bool { entries.allSatisfy { $0.codec == .raw } }
+
     /// Chunks that came as they are stay unproven.
     ///
     /// - Parameters:
@@ -131,6 +134,10 @@ final class ChunkKeeper {
         try installer.check()
         let writer = try self.writer ?? store.packWriter()
         self.writer = writer
+        if batch.isRaw {
+            try writer.append(batch.entries, lending: batch.stored)
+            return installIfFull(writer)
+        }
         var start = 0
         for entry in batch.entries {
             try writer.append(
@@ -138,6 +145,10 @@ final class ChunkKeeper {
                 stored: UnsafeRawBufferPointer(rebasing: batch.stored.bytes[start..<start + entry.storedLength]))
             start += entry.storedLength
         }
+        installIfFull(writer)
+    }
+
+    private func installIfFull(_ writer: PackWriter) {
         if writer.isFull { install() }
     }
 

@@ -325,16 +325,27 @@ private struct MixedPackCopy {
     mutating func copy(_ needed: [Int32], of pack: PackInventory.Pack) throws {
         try Failpoint.reach("gc.copy")
         let file = try store.openPack(pack.digest)
-        for index in needed.sorted() {
-            let entry = pack.entries[Int(index)]
+        let entries = needed.sorted().map { pack.entries[Int($0)] }
+        for (entry, runLength) in zip(entries, MixedPackCopy.runLengths(entries)) {
             let frame = PackFrame(entry, stored: try file.read(count: entry.storedLength, at: entry.offset))
             // A copy of what is broken would outlive the original, which can still be healed.
             _ = try frame.decoded()
             let open = try writer ?? store.packWriter()
             writer = open
+            if runLength >= PackFormat.alignedRunMinimum { try open.align(to: entry.offset % PackFormat.pageLength) }
             try open.append(frame)
             if open.isFull { try install() }
         }
+    }
+
+    /// For each entry how many bytes as they are stand together from it on.
+    private static func runLengths(_ entries: [PackEntry]) -> [Int] {
+        var lengths = entries.map { $0.codec == .raw ? $0.storedLength : 0 }
+        for index in entries.indices.dropLast().reversed()
+        where lengths[index] > 0 && entries[index + 1].offset == entries[index].offset + Int64(lengths[index]) {
+            lengths[index] += lengths[index + 1]
+        }
+        return lengths
     }
 
     /// Flushes what is left, and tells the index of all new packs.

@@ -24,6 +24,8 @@ struct FileAssembly: Sendable {
     private final class Stretch: @unchecked Sendable {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: FileAssembly.window, alignment: 4096)
         var count = 0
+        /// Where its chunks lie.
+        var locations: [ObjectLocation?] = []
 
         deinit { memory.deallocate() }
 
@@ -33,12 +35,22 @@ struct FileAssembly: Sendable {
     /// What comes next in the file.
     private enum Piece: Sendable {
         case loaded(Stretch)
-        case received(PooledBytes)
+        case received(ChunkBatch)
 
         var bytes: UnsafeRawBufferPointer {
             switch self {
             case .loaded(let stretch): stretch.bytes
-            case .received(let pooled): pooled.bytes
+            case .received(let batch): batch.plain.bytes
+            }
+        }
+
+        /// Whether the chunk with `index` among its chunks lies, or will lie, in a pack as it will in the file, from `offset` on.
+        func isSharable(_ index: Int, at offset: Int64) -> Bool {
+            switch self {
+            case .loaded(let stretch):
+                guard let location = stretch.locations[index], location.codec == .raw else { return false }
+                return (location.offset - offset) % PackFormat.pageLength == 0
+            case .received(let batch): return batch.isRaw && batch.stored.count >= PackFormat.alignedRunMinimum
             }
         }
     }
@@ -52,6 +64,9 @@ struct FileAssembly: Sendable {
         let free = DispatchSemaphore(value: 2)
         let stretches = [Stretch(), Stretch()]
         let writer = BlockWriter(file, patience: .leavesSlowDisk)
+        // What goes into the file alone cannot be shared with anything.
+        let isAllKept = beginning == nil && (incoming == nil || incoming?.keeper != nil)
+        var sharing = isAllKept ? BlockSharing(file, of: chunks, in: store) : nil
         defer { queue.sync {} }
         defer { incoming?.stream.stop() }
         var next = 0
@@ -59,11 +74,12 @@ struct FileAssembly: Sendable {
         while position < chunks.count {
             free.wait()
             let piece: Piece
+            let first = position
             do {
                 if let incoming, incoming.isNext(position) {
                     let batch = try incoming.next(among: chunks[position...])
                     position += batch.entries.count
-                    piece = .received(batch.plain)
+                    piece = .received(batch)
                 } else {
                     let stretch = stretches[next]
                     position = try load(from: position, into: stretch)
@@ -78,16 +94,19 @@ struct FileAssembly: Sendable {
                 proof.withLock { $0.update(piece.bytes) }
                 free.signal()
             }
-            switch piece {
-            case .loaded(let stretch): try writer.append(stretch.bytes)
-            case .received(let pooled): try writer.append(lending: pooled)
+            switch (piece, sharing) {
+            case (_, .some): try sharing?.append(piece.bytes, first..<position) { piece.isSharable($0 - first, at: $1) }
+            case (.loaded(let stretch), nil): try writer.append(stretch.bytes)
+            case (.received(let batch), nil): try writer.append(lending: batch.plain)
             }
             progress.add(bytes: Int64(piece.bytes.count), files: 0)
         }
         try incoming?.keeper?.finish()
         queue.sync {}
         try writer.finish()
-        if proof.withLock({ $0.proves(digest) }) { return }
+        if proof.withLock({ $0.proves(digest) }) { return try sharing?.finish() ?? () }
+        // It must be there to be looked at once more.
+        try sharing?.finish()
         // Midstates that somebody noted wrongly must not make a file unreadable that is right.
         guard try !midstates.isEmpty && Digest.of(file) == digest else { throw try culprit() }
     }
@@ -108,6 +127,7 @@ struct FileAssembly: Sendable {
         stretch.count = Int(total)
         let keys = chunks[position..<end].map { ObjectKey(.chunk, $0.chunk) }
         let locations = try store.index.locate(keys)
+        stretch.locations = locations
         var index = 0
         var offset = 0
         while index < keys.count {

@@ -170,7 +170,7 @@ private final class Pipeline: @unchecked Sendable {
             let pieces = PieceRun(block.slice(0..<block.count), lengths: block.lengths, digests: block.digests)
             let stored = try adder.worker.store(
                 pieces, compressors: adder.compressors,
-                at: FilePlace(path: source, offset: block.offset, status: status))
+                at: FilePlace(path: source, offset: block.offset, status: status), offset: block.offset)
             for (digest, length) in zip(block.digests, block.lengths) {
                 chunks.append(FileManifest.Entry(chunk: digest, byteCount: Int64(length)))
             }

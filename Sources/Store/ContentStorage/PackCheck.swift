@@ -42,14 +42,22 @@ struct PackCheck: Sendable {
         var hasher = hashesFile ? DigestHasher() : nil
         hasher?.update(PackFormat.header)
         var index = 0
+        var end = Int64(PackFormat.header.count)
         while index < check.entries.count {
             let first = index
             let start = check.entries[first].offset
-            var end = start
+            if start > end {
+                let zeros = try file.read(count: Int(start - end), at: end)
+                if zeros.contains(where: { $0 != 0 }) {
+                    check.problems.append(Problem(key: nil, text: "the bytes before one of its objects are not zero"))
+                }
+                hasher?.update(zeros)
+            }
+            end = start
             repeat {
                 end += Int64(check.entries[index].storedLength)
                 index += 1
-            } while index < check.entries.count
+            } while index < check.entries.count && check.entries[index].offset == end
                 && end + Int64(check.entries[index].storedLength) - start <= PackCheck.window
             let bytes = try file.read(count: Int(end - start), at: start)
             check.examine(check.entries[first..<index], in: bytes, &hasher)

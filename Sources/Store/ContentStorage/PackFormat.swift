@@ -11,6 +11,11 @@ enum PackFormat {
     /// Footer length, footer digest, end magic.
     static let trailerLength = 8 + 32 + 8
     static let entryLength = 56
+    /// Zeros may stand before a frame, fewer than this: a run of chunks begins where in a page it does in its file, so that file
+    /// systems can let both share their blocks.
+    static let pageLength: Int64 = 4096
+    /// Shorter runs of chunks are not worth the zeros.
+    static let alignedRunMinimum = 256 << 10
     /// A pack that has grown to this size is finished.
     static let targetByteCount: Int64 = 64 << 20
 

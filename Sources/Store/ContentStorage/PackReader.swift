@@ -67,8 +67,10 @@ package enum PackReader {
             var position = Int64(PackFormat.header.count)
             for _ in 0..<footerLength / PackFormat.entryLength {
                 let entry = try PackFormat.readEntry(from: &reader)
-                guard entry.offset == position else { throw reader.fault("has frames with gaps or overlaps") }
-                position += Int64(entry.storedLength)
+                guard (0..<PackFormat.pageLength).contains(entry.offset - position) else {
+                    throw reader.fault("has frames with gaps or overlaps")
+                }
+                position = entry.offset + Int64(entry.storedLength)
                 entries.append(entry)
             }
             guard position == packByteCount - Int64(raw.count) else {

@@ -70,6 +70,13 @@ package final class PackWriter: @unchecked Sendable {
         try append(stored)
     }
 
+    /// Sees to it that the next frame begins `phase` bytes into a page.
+    func align(to phase: Int64) throws {
+        let missing = (phase - byteCount % PackFormat.pageLength + PackFormat.pageLength) % PackFormat.pageLength
+        guard missing > 0 else { return }
+        try [UInt8](repeating: 0, count: Int(missing)).withUnsafeBytes { try append($0) }
+    }
+
     /// Appends the chunks in `range` as they are.
     func append(_ run: PieceRun, _ range: Range<Int>) throws {
         var offset = byteCount
@@ -80,6 +87,22 @@ package final class PackWriter: @unchecked Sendable {
             offset += Int64(length)
         }
         try append(run.slice(range))
+    }
+
+    /// Appends chunks that stand one after the other in their file, as they are; those that are many begin where in a page they
+    /// do there.
+    func append(_ run: [PackEntry], lending stored: PooledBytes) throws {
+        if stored.count >= PackFormat.alignedRunMinimum { try align(to: Int64(stored.phase)) }
+        var offset = byteCount
+        for entry in run {
+            entries.append(
+                PackEntry(
+                    key: entry.key, offset: offset, storedLength: entry.storedLength, plainLength: entry.plainLength,
+                    codec: .raw))
+            offset += Int64(entry.storedLength)
+        }
+        try writer.append(lending: stored, isShared: true)
+        hasher?.update(stored.bytes)
     }
 
     private func append(_ stored: UnsafeRawBufferPointer) throws {

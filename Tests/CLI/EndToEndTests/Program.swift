@@ -106,9 +106,13 @@ struct Project {
     let folder: TemporaryFolder
 
     /// A repository with one commit, on which `mlops init` was run.
-    init() throws {
-        folder = try TemporaryFolder()
+    init() throws { try self.init(in: TemporaryFolder()) { _ in } }
+
+    /// - Parameter before: what happens in the repository before `mlops init`.
+    init(in folder: TemporaryFolder, _ before: (Project) throws -> Void) throws {
+        self.folder = folder
         try git("init", "-q", "-b", "main")
+        try before(self)
         try mlops("init").expectSuccess()
         try commit("Start")
     }

@@ -19,6 +19,10 @@ int mlops_open_beneath(int directory, const char *path, int flags, mode_t mode);
 /// `ioctl(to, FICLONE, from)`: 0, or -1 with errno.
 int mlops_clone_file(int from, int to);
 
+/// `ioctl(to, FICLONERANGE, …)`: lets `length` bytes of `to` from `target` on share their blocks with `from`, from `start` on; all
+/// three are multiples of the file system's block size. 0, or -1 with errno.
+int mlops_clone_range(int from, int64_t start, int64_t length, int to, int64_t target);
+
 /// Renames `from` to `to` unless that exists: 0, or -1 with errno, EEXIST if it does. Where the file system cannot, a second
 /// link is made and the first one removed.
 int mlops_rename_exclusively(const char *from, const char *to);
