@@ -43,11 +43,10 @@ extension Workspace {
     package func open(
         _ remote: ConfigurationFile.NamedRemote, options: TransferOptions = TransferOptions()
     ) throws -> any Remote {
-        var configuration = remote.configuration
-        // A folder is meant from the project's root, wherever the command was given.
-        if !configuration.url.contains("://") { configuration.url = absolute(configuration.url) }
-        return try openRemote(
-            configuration, environment: environment.variables, limiter: options.limiter, notice: options.notice)
+        // Paths are meant from the project's root, wherever the command was given.
+        try openRemote(
+            remote.configuration, environment: environment.variables, relativeTo: root, limiter: options.limiter,
+            notice: options.notice)
     }
 
     /// Adds a remote, after asking it whether it answers and honours conditional writes.
@@ -69,6 +68,10 @@ extension Workspace {
         var configuration = configuration
         if configuration.url.hasPrefix("./") || configuration.url.hasPrefix("../") {
             configuration.url = FileSystem.absolute(configuration.url)
+        }
+        if let file = configuration.certificateFile {
+            let path = FileSystem.absolute(file)
+            configuration.certificateFile = FileSystem.relative(path, to: root) ?? path
         }
         let path = isLocal ? ConfigurationFile.localPath : ConfigurationFile.sharedPath
         let named = ConfigurationFile.NamedRemote(

@@ -112,6 +112,7 @@ package final class Workspace: Sendable {
         let workspace = try Workspace(root: root, environment: environment)
         let hasGit = try workspace.git != nil
         if hasGit, try ignoreStore(in: workspace) { created.append(".gitignore") }
+        workspace.store.hideFromGit()
         return (workspace, InitializationReport(root: root, created: created, hasGit: hasGit))
     }
 

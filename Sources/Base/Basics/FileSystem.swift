@@ -225,7 +225,16 @@ package enum FileSystem {
         if rmdir(path) != 0, errno != ENOENT { throw MLOpsError.system("remove", path, errno: errno) }
     }
 
-    /// The working directory.
+    /// - Throws: kind `.notFound` if the working directory was removed: relative paths mean nothing then.
+    package static func requireCurrentDirectory() throws {
+        guard let path = getcwd(nil, 0) else {
+            throw MLOpsError(
+                .notFound, "the working directory does not exist any more", hint: "`cd` to a folder that does")
+        }
+        free(path)
+    }
+
+    /// The working directory; `requireCurrentDirectory` tells whether there is one.
     package static var currentDirectory: String {
         guard let path = getcwd(nil, 0) else { return "." }
         defer { free(path) }

@@ -73,6 +73,7 @@ struct MLOpsCommand: AsyncParsableCommand {
     static func refusal(_ arguments: [String]) -> Int32? {
         do {
             try OpenFileLimit.check()
+            try FileSystem.requireCurrentDirectory()
             return nil
         } catch {
             return console(for: nil, arguments).error(error)

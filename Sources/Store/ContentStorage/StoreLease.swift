@@ -31,6 +31,7 @@ extension ContentStore {
     package func lease() async throws -> StoreLease {
         if let held = heldLease.withLock({ $0.lease }) { return held }
         try FileSystem.createDirectories(folder, flushes: !isScratch)
+        hideFromGit()
         while true {
             // A sweep that was killed: its packs must be gone before one of them can be added again.
             guard let lock = try await lockUnlessDoomed() else {
@@ -43,6 +44,15 @@ extension ContentStore {
             heldLease.withLock { $0.lease = lease }
             return lease
         }
+    }
+
+    /// Has git take nothing in the folder for its own, whatever commit is checked out: the `.gitignore` of one that is older than the
+    /// project says nothing of it, and `git clean` would remove it.
+    package func hideFromGit() {
+        let path = FileSystem.join(folder, ".gitignore")
+        guard !isScratch, !FileSystem.exists(path) else { return }
+        // Whoever may not write here changes nothing here either.
+        try? FileSystem.replaceUnflushed(path, with: Array("*\n".utf8))
     }
 
     private func lockUnlessDoomed() async throws -> FileLock? {

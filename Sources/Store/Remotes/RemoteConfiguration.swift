@@ -51,6 +51,10 @@ package func openRemote(
 ) throws -> any Remote {
     let url = configuration.url
     if url.hasPrefix("s3://") {
+        var configuration = configuration
+        configuration.certificateFile = configuration.certificateFile.nonEmpty.map {
+            FileSystem.absolute($0, from: base)
+        }
         return try S3Remote(
             settings: S3Settings(configuration, environment: environment), limiter: limiter, notice: notice)
     }

@@ -29,6 +29,37 @@ import Testing
         #expect(difference.output.contains("modified  datasets/train"), "\(difference.all)")
     }
 
+    /// The `.gitignore` of a commit that is older than the project says nothing of `.mlops/`.
+    @Test func cleaningAnOlderCommitLeavesTheStore() throws {
+        let folder = try TemporaryFolder()
+        let project = try Project(in: folder) {
+            try folder.write("README", "old")
+            try $0.commit("Old")
+            try $0.git("branch", "old")
+        }
+        try folder.write("data/x.csv", "x")
+        try project.mlops("add", "data/x.csv").expectSuccess()
+        try project.commit("Data")
+        try project.git("switch", "-q", "old")
+        try FileSystem.removeTree(folder("data"))
+        #expect(try project.git("status", "--porcelain").output == "")
+        try project.git("clean", "-fdq")
+        try project.git("stash", "-uq")
+        try project.git("switch", "-q", "main")
+        try project.mlops("checkout").expectSuccess()
+        #expect(try FileSystem.readText(folder("data/x.csv")) == "x")
+    }
+
+    @Test func aRemovedWorkingDirectoryIsNoProject() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.createDirectories(folder("gone"))
+        let program = try Program.path
+        let result = try Program.run(
+            "sh", ["-c", "cd gone && rmdir ../gone && exec '\(program)' init"], in: folder.path)
+        #expect(result.exitCode == 1 && result.error.contains("working directory"), "\(result.all)")
+        #expect(result.error.contains("hint: "))
+    }
+
     @Test func aFolderIsRecordedFileByFile() throws {
         let project = try Project()
         for index in 0..<20 {

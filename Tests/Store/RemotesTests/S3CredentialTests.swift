@@ -65,6 +65,20 @@ import Testing
         #expect(settings.server == "https://s3.team.example:9000")
     }
 
+    @Test(arguments: [
+        (["[profile default]"], ["AWS_PROFILE": "default"]), (["[profile default]"], [:]),
+        (["[profile \"team a\"]"], ["AWS_PROFILE": "team a"]), (["[ profile 'team a' ]"], ["AWS_PROFILE": "team a"]),
+        (["[profile b]"], ["AWS_DEFAULT_PROFILE": "b"]),
+    ]) func profilesAreNamedAsInTheToolsOfAWS(_ lines: [String], _ chosen: [String: String]) async throws {
+        let home = try TemporaryFolder()
+        let section = lines + ["aws_access_key_id = AK", "aws_secret_access_key = SK", "region ="]
+        try home.write(".aws/config", section.joined(separator: "\n"))
+        let environment = chosen.merging(["HOME": home.path]) { $1 }
+        #expect(try await credentials(environment).accessKey == "AK")
+        let settings = try S3Settings(RemoteConfiguration(url: "s3://bucket"), environment: environment)
+        #expect(settings.region == "us-east-1")
+    }
+
     @Test func saysWhatIsWrongWithAProfile() async throws {
         let home = try home()
         let missing = await #expect(throws: MLOpsError.self) {
@@ -104,10 +118,12 @@ import Testing
         let found = try await credentials(environment)
         #expect(found.sessionToken == "TM")
         #expect(found.expires == Timestamp("2099-01-01T00:00:00.000Z"))
-        let refused = await #expect(throws: MLOpsError.self) {
-            try await credentials(["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://evil.example/creds"])
+        for address in ["http://evil.example/creds", "http://127.0.0.1:x@evil.example/creds"] {
+            let refused = await #expect(throws: MLOpsError.self) {
+                try await credentials(["AWS_CONTAINER_CREDENTIALS_FULL_URI": address])
+            }
+            #expect(refused?.message.contains("not trusted") == true)
         }
-        #expect(refused?.message.contains("not trusted") == true)
     }
 
     @Test func asksTheInstance() async throws {

@@ -17,9 +17,11 @@ struct AWSFiles: Sendable {
         var settings: [String: String] = [:]
         for (path, isConfig) in [(configPath, true), (credentialsPath, false)] {
             guard let path, FileSystem.exists(path) else { continue }
-            let name = isConfig && profile != "default" ? "profile \(profile)" : profile
-            let section = AWSFiles.parse(try FileSystem.readText(path))[name] ?? [:]
-            settings.merge(section) { _, new in new }
+            let sections = AWSFiles.parse(try FileSystem.readText(path))
+            // The configuration may call the default profile either way.
+            let names =
+                !isConfig ? [profile] : profile == "default" ? ["default", "profile default"] : ["profile \(profile)"]
+            for name in names { settings.merge(sections[name] ?? [:]) { _, new in new } }
         }
         return settings
     }
@@ -35,7 +37,7 @@ struct AWSFiles: Sendable {
             if content.hasPrefix("#") || content.hasPrefix(";") { continue }
             if content.hasPrefix("["), let end = content.firstIndex(of: "]") {
                 let name = content[content.index(after: content.startIndex)..<end]
-                current = name.split(separator: " ").joined(separator: " ")
+                current = AWSFiles.sectionName(name)
             } else if let current, let equals = content.firstIndex(of: "=") {
                 let key = content[..<equals].trimmingBlanks.lowercased()
                 // A comment inside a value starts after a blank.
@@ -46,6 +48,19 @@ struct AWSFiles: Sendable {
         }
         return sections
     }
+
+    /// `profile team`, with whatever blanks and quotes it is written: `[ profile "team" ]`.
+    private static func sectionName(_ text: some StringProtocol) -> String {
+        let name = text.trimmingBlanks
+        guard name.hasPrefix("profile "), case let profile = name.dropFirst(8).trimmingBlanks else { return name }
+        let isQuoted = ["\"", "'"].contains { profile.count > 1 && profile.hasPrefix($0) && profile.hasSuffix($0) }
+        return "profile \(isQuoted ? String(profile.dropFirst().dropLast()) : profile)"
+    }
+}
+
+extension [String: String] {
+    /// The profile that the environment chooses.
+    var awsProfile: String? { self["AWS_PROFILE"].nonEmpty ?? self["AWS_DEFAULT_PROFILE"].nonEmpty }
 }
 
 extension StringProtocol {

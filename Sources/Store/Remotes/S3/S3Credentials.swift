@@ -66,7 +66,7 @@ package actor S3CredentialChain {
         if let profile = settings.profile { return try await fromProfile(profile, isNamed: true) }
         if let found = try fromEnvironment() { return found }
         if let found = try await fromTokenFile() { return found }
-        let profile = environment["AWS_PROFILE"].nonEmpty
+        let profile = environment.awsProfile
         if let found = try await fromFiles(profile ?? "default", isNamed: profile != nil) { return found }
         if let found = try await fromContainer() { return found }
         if let found = try await fromInstance() { return found }
@@ -111,7 +111,8 @@ extension S3CredentialChain {
                 "http://localhost",
             ]
             let isKnown = hosts.contains { full == $0 || full.hasPrefix($0 + "/") || full.hasPrefix($0 + ":") }
-            guard full.hasPrefix("https://") || isKnown else {
+            // What stands before an `@` is no host.
+            guard full.hasPrefix("https://") || isKnown && !full.utf8.contains(UInt8(ascii: "@")) else {
                 throw MLOpsError(
                     .notAllowed,
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI names `\(printable(full))`, which is not trusted with credentials",

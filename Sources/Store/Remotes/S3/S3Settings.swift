@@ -32,11 +32,11 @@ package struct S3Settings: Sendable {
         profile = configuration.profile
         certificateFile = configuration.certificateFile ?? environment["AWS_CA_BUNDLE"].nonEmpty
         let files = AWSFiles(environment: environment)
-        let section = try files.settings(profile: profile ?? environment["AWS_PROFILE"].nonEmpty ?? "default")
+        let section = try files.settings(profile: profile ?? environment.awsProfile ?? "default")
         region =
             configuration.region ?? environment["AWS_REGION"].nonEmpty ?? environment["AWS_DEFAULT_REGION"].nonEmpty
-            ?? section["region"] ?? "us-east-1"
-        guard region.utf8.allSatisfy({ S3Settings.isPlain($0) }) else {
+            ?? section["region"].nonEmpty ?? "us-east-1"
+        guard !region.isEmpty, region.utf8.allSatisfy({ S3Settings.isPlain($0) }) else {
             throw MLOpsError(.usage, "region `\(printable(region))` of the remote `\(location)` is not a region's name")
         }
         let endpoint =
