@@ -1,7 +1,6 @@
 package import ArtifactRegistry
 package import Basics
 package import ContentStorage
-internal import Glibc
 package import Remotes
 
 /// What `mlops get` did.
@@ -93,11 +92,12 @@ package struct RemoteArtifacts: Sendable {
 
     /// Brings a version, or a part of it, to `destination`, all or nothing and verified.
     ///
-    /// What was fetched is kept in a hidden folder beside the destination until the files have their name, so that a call after
-    /// an interrupted one goes on from there.
+    /// What was fetched is kept in a hidden folder beside the destination, or in a folder that is there, until the files have
+    /// their names, so that a call after an interrupted one goes on from there.
     ///
     /// - Parameters:
-    ///   - destination: nil for the last name of the artifact or the part, in `directory`. A file goes into a folder that is there.
+    ///   - destination: nil for the last name of the artifact or the part, in `directory`. A file goes into a folder that is
+    ///     there, and a folder's files fill it.
     ///   - replaces: whether other content at the destination may go away.
     /// - Throws: kind `.failed` if something else is there.
     package func download(
@@ -111,16 +111,22 @@ package struct RemoteArtifacts: Sendable {
         let isFile = root.kind == .file
         if part == nil, isFile, FileSystem.isDirectory(target) { target = FileSystem.join(target, name) }
         try FileSystem.createDirectories(FileSystem.parent(of: target))
+        let isFilled = FileSystem.isDirectory(target) && !(part == nil && isFile)
+        if isFilled {
+            // The folder that a link leads to is filled, and the link stays.
+            if try FileStatus.of(target)?.kind == .symlink { target = FileSystem.resolved(target) ?? target }
+            try await ScratchFolder.settle(in: target)
+        }
         if part == nil, !replaces, FileSystem.exists(target) { try await refuseOther(than: root, at: target) }
         var outcome = DownloadOutcome(
             artifact: reference.artifact, version: version.version, part: part, content: root, path: target)
         if part == nil, try await holds(root, at: target) { return outcome }
-        let scratch = try await ScratchFolder(beside: target)
+        let scratch = try await isFilled ? ScratchFolder(in: target) : ScratchFolder(beside: target)
         do {
             try await fetch(root, into: scratch, replaces: replaces, &outcome)
         } catch let error as MLOpsError where [.notFound, .usage, .failed].contains(error.kind) {
             // Another call would end the same way, so there is nothing to go on with.
-            try? scratch.remove()
+            if !scratch.isPlacing { try? scratch.remove() }
             throw error
         }
         return outcome
@@ -152,7 +158,8 @@ package struct RemoteArtifacts: Sendable {
             }
         }
         try await scratch.place(
-            outcome.content, isExecutable: isExecutable, at: outcome.path, progress: options.progress, arrival.source)
+            outcome.content, isExecutable: isExecutable, at: outcome.path, replaces: replaces,
+            progress: options.progress, arrival.source)
         outcome.transfer = arrival.total
     }
 
@@ -167,102 +174,8 @@ package struct RemoteArtifacts: Sendable {
     }
 
     private func refuseOther(than root: ContentRoot, at path: String) async throws {
-        if FileSystem.isDirectory(path), try FileSystem.list(path).isEmpty { return }
+        if FileSystem.isDirectory(path), try ScratchFolder.others(in: path).isEmpty { return }
         guard try await !holds(root, at: path) else { return }
-        throw MLOpsError(
-            .failed, "`\(path)` exists and holds something else",
-            hint: "name another path, or repeat the command with `--force` to replace it")
+        throw ScratchFolder.holdsOther(path)
     }
-}
-
-/// A hidden folder beside a destination, with a store for what was fetched; it goes away once the destination is right.
-private struct ScratchFolder: Sendable {
-    let path: String
-    let store: ContentStore
-    private let lock: FileLock
-
-    init(beside target: String) async throws {
-        path = FileSystem.join(FileSystem.parent(of: target), ".\(FileSystem.name(of: target)).mlops-get")
-        try ScratchFolder.refuseForeign(path)
-        try FileSystem.createDirectories(path, mode: 0o700, flushes: false)
-        lock = try await FileLock(FileSystem.join(path, "lock"), .exclusive, timeout: .seconds(2))
-        try ScratchFolder.forgetEarlierBoots(path)
-        store = try ContentStore(folder: FileSystem.join(path, ScratchFolder.storeName), isScratch: true)
-    }
-
-    /// Removes what was fetched before the machine started: it was not flushed, so a power cut may have left it in part.
-    private static func forgetEarlierBoots(_ path: String) throws {
-        let note = FileSystem.join(path, bootName)
-        let boot = (try? FileSystem.readText("/proc/sys/kernel/random/boot_id")) ?? ""
-        if !boot.isEmpty, (try? FileSystem.readText(note)) == boot { return }
-        try FileSystem.removeTree(FileSystem.join(path, storeName))
-        try FileSystem.replaceUnflushed(note, with: Array(boot.utf8))
-    }
-
-    /// Refuses what no earlier call left: a repository may have brought a link along, which leads out of the folder.
-    private static func refuseForeign(_ path: String) throws {
-        guard let status = try FileStatus.of(path) else { return }
-        func hasLink(_ path: String) throws -> Bool {
-            switch try FileStatus.of(path)?.kind {
-            case .symlink: true
-            case .directory: try FileSystem.list(path).contains { try hasLink(FileSystem.join(path, $0)) }
-            default: false
-            }
-        }
-        let isOurs =
-            try status.kind == .directory && status.permissions & 0o077 == 0
-            && !["lock", bootName, storeName, partialName].contains { try hasLink(FileSystem.join(path, $0)) }
-        guard !isOurs else { return }
-        throw MLOpsError(
-            .failed, "`\(printable(path))` is not what an earlier `mlops get` left there",
-            hint: "see what it is with `ls -la`, and remove it")
-    }
-
-    private static let storeName = ".mlops"
-    /// Which boot of the machine the store is of.
-    private static let bootName = "boot"
-    /// What has come of a large file.
-    private static let partialName = "partial"
-
-    /// Where the content is put together.
-    var finishedPath: String { FileSystem.join(path, "content") }
-
-    /// Checks `content` out, flushes it, and gives it its name.
-    func place(
-        _ content: ContentRoot, isExecutable: Bool, at target: String, progress: ProgressHandler?,
-        _ source: (any ChunkSource)?
-    ) async throws {
-        var finished = finishedPath
-        try FileSystem.removeTree(finished)
-        if let source, content.kind == .file {
-            // No store needs to hold a large file that is wanted once.
-            finished = FileSystem.join(path, ScratchFolder.partialName)
-            try await store.receive(content, at: finished, from: source, progress: progress)
-        } else {
-            try await store.checkout(
-                content, to: finished, options: CheckoutOptions(force: true, progress: progress, source: source))
-        }
-        if isExecutable, chmod(finished, 0o755) != 0 {
-            throw MLOpsError.system("set the mode of", finished, errno: errno)
-        }
-        if content.kind == .file {
-            try OpenFile(reading: finished).synchronize()
-        } else {
-            try OpenFile(reading: path).synchronizeFileSystem()
-        }
-        let old = FileSystem.join(path, "old")
-        try FileSystem.removeTree(old)
-        let replacesFolder = FileSystem.isDirectory(target)
-        if replacesFolder { try FileSystem.rename(target, to: old) }
-        do {
-            try FileSystem.rename(finished, to: target)
-        } catch {
-            if replacesFolder { try? FileSystem.rename(old, to: target) }
-            throw error
-        }
-        try FileSystem.synchronizeDirectory(FileSystem.parent(of: target))
-        try remove()
-    }
-
-    func remove() throws { try FileSystem.removeTree(path) }
 }

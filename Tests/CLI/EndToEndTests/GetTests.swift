@@ -88,6 +88,56 @@ import Testing
         #expect(try shop.names == ["net"])
     }
 
+    /// A shell may stand in it, or a disk may be mounted there: it is filled, never swapped.
+    @Test func aFolderThatIsThereStaysItself() throws {
+        let shop = try Shop()
+        func number(_ path: String) throws -> UInt64 { try #require(try FileStatus.of(shop.folder(path))).inode }
+        try FileSystem.createDirectories(shop.folder("here/here"))
+        let before = try number("here/here")
+        let got = try Program.mlops(["get", shop.remote, "models/net", "."], in: shop.folder("here/here"))
+        try got.expectSuccess()
+        #expect(try number("here/here") == before)
+        #expect(try FileSystem.list(shop.folder("here/here")) == ["run.sh", "weights"])
+        #expect(try shop.get("models/net", "here").output.contains("unchanged"))
+        try shop.folder.write("here/here/mine", "precious")
+        #expect(try shop.get("models/net@v1", "here").exitCode == 1)
+        try shop.get("models/net@v1", "here", "--force").expectSuccess()
+        #expect(try number("here/here") == before)
+        #expect(try FileSystem.list(shop.folder("here/here")) == ["run.sh", "weights"])
+        #expect(try shop.folder.read("here/here/weights/w.bin") == Array("weights 1".utf8))
+        try FileSystem.createDirectories(shop.folder("here/part"))
+        let part = try number("here/part")
+        try shop.get("models/net", "part", "--path", "weights").expectSuccess()
+        #expect(try number("here/part") == part)
+        #expect(try FileSystem.list(shop.folder("here/part")) == ["w.bin"])
+    }
+
+    @Test(arguments: ["kill", "eio"])
+    func aFolderThatIsThereIsFilledAllOrNothing(_ action: String) throws {
+        let shop = try Shop()
+        for step in 1... {
+            let place = "here/to\(step)"
+            try shop.folder.write(place + "/mine", "precious")
+            let stopped = try Program.mlops(
+                ["get", shop.remote, "models/net", shop.folder(place), "--force"], in: shop.folder.path,
+                environment: ["MLOPS_FAILPOINT": "file.rename:\(step):\(action)"])
+            if stopped.exitCode == 0 { break }
+            if action == "eio" {
+                #expect(try shop.folder.read(place + "/mine") == Array("precious".utf8), "\(stopped.all)")
+            }
+            try shop.get("models/net", shop.folder(place), "--force").expectSuccess()
+            #expect(try FileSystem.list(shop.folder(place)) == ["run.sh", "weights"], "after \(step) renames")
+        }
+        // Killed while it fills an empty folder, it goes on without `--force`.
+        try FileSystem.createDirectories(shop.folder("here/empty"))
+        let killed = try Program.mlops(
+            ["get", shop.remote, "models/net", "empty"], in: shop.folder("here"),
+            environment: ["MLOPS_FAILPOINT": "checkout.file:1:\(action)"])
+        #expect(killed.exitCode != 0, "\(killed.all)")
+        try shop.get("models/net", "empty").expectSuccess()
+        #expect(try FileSystem.list(shop.folder("here/empty")) == ["run.sh", "weights"])
+    }
+
     @Test func saysWhatIsNotThere() throws {
         let shop = try Shop()
         let expected = [

@@ -28,7 +28,7 @@ struct Get: Verb {
             "An artifact: `@v1`, `@production`, `@latest` or none for the latest.", valueName: "kind/name@version"))
     var artifact: String?
 
-    @Argument(help: "Where to put it; the last part of its name by default.")
+    @Argument(help: "Where to put it; the last part of its name by default. A folder that is there is filled.")
     var destination: String?
 
     @Option(help: ArgumentHelp("Only this part of the artifact, from its own path.", valueName: "part"))
