@@ -62,7 +62,10 @@ final class CollectionRoots: Sendable {
         }
     }
 
-    private func isPointer(_ path: String) -> Bool { Workspace.artifact(ofPointerAt: path) != nil }
+    /// A file with a wrong name may name content all the same.
+    private func isPointer(_ path: String) -> Bool {
+        Workspace.artifact(ofPointerAt: path) != nil || Workspace.isMisnamedPointer(path)
+    }
 
     // MARK: Git
 
@@ -110,7 +113,8 @@ final class CollectionRoots: Sendable {
         let versions = try git.everyVersion(below: prefix, retention: retention) { self.isPointer(ownPath($0)) }
         return try versions.compactMap { version in
             let path = ownPath(version.path)
-            let name = "\(path.dropFirst(9).dropLast(5)) at \(version.holder)"
+            let artifact = Workspace.artifact(ofPointerAt: path)?.description ?? path
+            let name = "\(artifact) at \(version.holder)"
             do {
                 let root = try read(version.bytes, path: path, file: "\(version.holder): \(path)")
                 return CollectionRoot(name: name, root: root, isKept: version.isKept)
@@ -124,9 +128,7 @@ final class CollectionRoots: Sendable {
     private func read(_ bytes: [UInt8], path: String, file: String) throws -> ContentRoot {
         let text = PointerText(path: path, bytes: bytes)
         if let root = known.withLock({ $0[text] }) { return root }
-        guard let artifact = Workspace.artifact(ofPointerAt: path) else {
-            throw MLOpsError(.usage, "`\(file)` is no pointer")
-        }
+        let artifact = try Workspace.artifact(ofPointerAt: path) ?? ArtifactName("datasets/misnamed")
         do {
             let pointer = try Pointer(
                 artifact: artifact, text: String(decoding: bytes, as: UTF8.self), file: file)

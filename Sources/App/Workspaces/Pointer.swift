@@ -86,7 +86,9 @@ extension Workspace {
     ///
     /// - Throws: kind `.usage` for a file under `registry/` that is no pointer: silence would hide data.
     package func pointers() throws -> [Pointer] {
-        try pointerFiles(below: "registry").map { artifact, path in
+        let files = try pointerFiles(below: "registry")
+        if let path = files.misnamed.first { throw Workspace.misnamedPointer(path) }
+        return try files.named.map { artifact, path in
             try Pointer(artifact: artifact, text: try pointerText(path), file: path)
         }
     }
@@ -95,7 +97,7 @@ extension Workspace {
     func readablePointers() -> (pointers: [Pointer], faults: [(artifact: ArtifactName, error: any Error)]) {
         var pointers: [Pointer] = []
         var faults: [(artifact: ArtifactName, error: any Error)] = []
-        for (artifact, path) in (try? pointerFiles(below: "registry")) ?? [] {
+        for (artifact, path) in (try? pointerFiles(below: "registry"))?.named ?? [] {
             do {
                 pointers.append(
                     try Pointer(artifact: artifact, text: try pointerText(path), file: path))
@@ -172,16 +174,6 @@ extension Workspace {
     static func artifact(ofPointerAt path: String) -> ArtifactName? {
         guard path.hasPrefix("registry/"), path.hasSuffix(".yaml") else { return nil }
         return try? ArtifactName(String(path.dropFirst("registry/".count).dropLast(".yaml".count)))
-    }
-
-    func pointerFiles(below folder: String) throws -> [(ArtifactName, String)] {
-        guard try FileStatus.of(absolute(folder))?.kind == .directory else { return [] }
-        return try FileSystem.list(absolute(folder)).flatMap { name -> [(ArtifactName, String)] in
-            let path = FileSystem.join(folder, name)
-            // A link could lead anywhere, or round.
-            if try FileStatus.of(absolute(path))?.kind == .directory { return try pointerFiles(below: path) }
-            return Workspace.artifact(ofPointerAt: path).map { [($0, path)] } ?? []
-        }
     }
 
     /// The text of a pointer.

@@ -67,6 +67,7 @@ extension Workspace {
     /// The name to record `path` under, checked against every other pointer.
     func artifact(for path: RelativePath, named name: ArtifactName?) throws -> ArtifactName {
         let pointers = try pointers()
+        try Workspace.refuseOverlaps(among: pointers)
         let existing = pointers.first { $0.path == path }
         if let existing, let name, name != existing.artifact {
             throw MLOpsError(

@@ -56,7 +56,7 @@ extension Workspace {
                 .usage, "`--path` needs one artifact that it is a part of, and no `--whole`",
                 hint: "such as `mlops pull datasets/census --path train`")
         }
-        return try selected(names).map { pointer in
+        return try disjointPointers(names).map { pointer in
             if extent.isWhole { return WantedParts(pointer: pointer, selection: .all) }
             let before = try selection(of: pointer.artifact)
             guard !extent.paths.isEmpty else { return WantedParts(pointer: pointer, selection: before) }

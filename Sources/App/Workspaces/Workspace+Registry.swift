@@ -115,6 +115,8 @@ extension Workspace {
         let root = ContentRoot(version.content)
         let path = try RelativePath(version.path)
         try Workspace.refuseReserved(path)
+        let pointer = Pointer(artifact: reference.artifact, path: path, content: root)
+        try refuseOverlap(of: pointer)
         var arrival: Arrival?
         if try !store.contains(root) {
             guard let shared else {
@@ -129,11 +131,22 @@ extension Workspace {
         let report = try await store.checkout(root, to: absolute(path), options: checkoutOptions)
         if arrival != nil { store.noteWhole([root]) }
         try forgetParts(of: reference.artifact)
-        try save(Pointer(artifact: reference.artifact, path: path, content: root))
+        try save(pointer)
         if try git != nil { _ = try ignore(path: path, in: self.root) }
         return RetrievalOutcome(
             artifact: reference.artifact, version: version.version, content: version.content, path: path,
             transfer: arrival?.total, checkout: report)
+    }
+
+    /// Refuses a pointer from elsewhere whose files would lie in those of another one, or around them.
+    private func refuseOverlap(of pointer: Pointer) throws {
+        let others = readablePointers().pointers.filter { $0.artifact != pointer.artifact }
+        guard let (outer, inner) = Workspace.overlap(among: others + [pointer], of: [pointer.artifact]) else { return }
+        let other = outer.artifact == pointer.artifact ? inner : outer
+        throw MLOpsError(
+            .conflict,
+            "`\(pointer.artifact)` lies at `\(pointer.path)`, which overlaps `\(other.path)` of `\(other.ownPath)`",
+            hint: "remove `\(other.ownPath)`, or change its `path:` and run `mlops checkout`")
     }
 
     /// Sends the content of the pointers of `names` (or all) to a remote, without publishing versions.
@@ -158,9 +171,16 @@ extension Workspace {
         if isInPlace { try await takeInPlace(parts, progress: options.progress) }
         let remote = try open(self.remote(named: remoteName), options: options)
         let transfer = Transfer(store: store, remote: remote, options: options)
-        let arrival = try await transfer.pull(
-            parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) },
-            isInPlace: isInPlace)
+        let arrival: Arrival
+        do {
+            arrival = try await transfer.pull(
+                parts.map { Delivery($0.pointer.content, to: absolute($0.pointer.path), $0.selection) },
+                isInPlace: isInPlace)
+        } catch let error as MLOpsError {
+            // The transfer knows the names of objects alone.
+            let lacking = parts.map(\.pointer).first { error.message.contains($0.content.digest.description) }
+            throw lacking.map { Workspace.naming($0.artifact, in: error) } ?? error
+        }
         let checkouts = try await checkout(
             parts, extent, force: force, progress: options.progress, arrival.source, isInPlace: isInPlace)
         if arrival.total.objectCount > 0 { store.noteWhole(parts.filter(\.selection.isAll).map(\.pointer.content)) }

@@ -54,7 +54,7 @@ extension Workspace {
     /// - Parameters:
     ///   - isLocal: written to `.mlops/config.yaml`, for this machine alone, instead of `registry/config.yaml`.
     ///   - makeDefault: used where no remote is named; the first remote is in any case.
-    /// - Throws: kind `.conflict` for a name taken by another remote; what the remote answers, in which case nothing is written.
+    /// - Throws: kind `.conflict` for a name taken by another remote, `.usage` for a folder that cannot be one; what the remote answers, in which case nothing is written.
     package func addRemote(
         _ name: String, _ configuration: RemoteConfiguration, isLocal: Bool, makeDefault: Bool
     ) async throws -> RemoteAddition {
@@ -84,6 +84,7 @@ extension Workspace {
                 .conflict, "there is a remote `\(name)` already",
                 hint: "run `mlops remote remove \(name)` first, or choose another name")
         }
+        try refuseUselessFolder(configuration.url)
         let capabilities = try await probeRemote(try open(named))
         var file = try ConfigurationFile(path: path, in: root)
         file.remotes.removeAll { $0.name == name }
@@ -93,6 +94,31 @@ extension Workspace {
         return RemoteAddition(
             name: name, url: configuration.url, file: path, allowsSharedWriting: capabilities.hasConditionalWrites,
             isSingleWriter: configuration.isSingleWriter == true)
+    }
+
+    /// Refuses a remote in a file, and one in a folder where its files would be taken for the project's own.
+    private func refuseUselessFolder(_ url: String) throws {
+        let isFileURL = url.hasPrefix("file://")
+        guard isFileURL || !url.contains("://") else { return }
+        let path = absolute(isFileURL ? String(url.dropFirst("file://".count)) : url)
+        if FileSystem.exists(path), !FileSystem.isDirectory(path) {
+            throw MLOpsError(
+                .usage, "`\(printable(path))` is not a folder, so it cannot be a remote",
+                hint: "name a folder; one that does not exist yet is made")
+        }
+        var (existing, rest) = (path, "")
+        while !FileSystem.exists(existing), existing != "/" {
+            rest = FileSystem.join(FileSystem.name(of: existing), rest)
+            existing = FileSystem.parent(of: existing)
+        }
+        let real = FileSystem.join(FileSystem.resolved(existing) ?? existing, rest)
+        let own = [absolute("registry"), folder].map { FileSystem.resolved($0) ?? $0 }
+        guard FileSystem.absolute(real) == root || own.contains(where: { FileSystem.contains($0, real) }) else {
+            return
+        }
+        throw MLOpsError(
+            .usage, "the remote `\(printable(path))` would lie among the project's own files",
+            hint: "use a folder outside of the project, or one of its own inside of it")
     }
 
     /// Forgets a remote; what lies there stays.

@@ -42,7 +42,9 @@ extension Workspace {
         // Git looks at its own files while the artifacts are read.
         async let repository = repositoryState()
         var statuses: [ArtifactStatus] = []
-        for pointer in try selected(selection) { statuses.append(try await status(of: pointer)) }
+        for pointer in try disjointPointers(selection) {
+            statuses.append(try await naming(pointer.artifact) { try await status(of: pointer) })
+        }
         let (head, isDirty) = try await repository
         return WorkspaceStatus(
             root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: isDirty, artifacts: statuses)
@@ -77,5 +79,20 @@ extension Workspace {
     /// The pointers of `names`, or all of them.
     func selected(_ names: [ArtifactName]) throws -> [Pointer] {
         names.isEmpty ? try pointers() : try names.map(requirePointer(of:))
+    }
+
+    /// What `work` on `artifact` gives; an error of it tells the artifact's name.
+    func naming<Value: Sendable>(
+        _ artifact: ArtifactName, _ work: () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await work()
+        } catch let error as MLOpsError {
+            throw Workspace.naming(artifact, in: error)
+        }
+    }
+
+    static func naming(_ artifact: ArtifactName, in error: MLOpsError) -> MLOpsError {
+        MLOpsError(error.kind, "`\(artifact)`: \(error.message)", hint: error.hint, at: error.location, cause: error)
     }
 }

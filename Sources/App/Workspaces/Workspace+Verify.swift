@@ -32,7 +32,13 @@ extension Workspace {
     /// One pointer or event that cannot be read must not hide the others.
     func namedContent() async throws -> NamedContent {
         var named = NamedContent()
-        for (artifact, path) in try pointerFiles(below: "registry") {
+        let files = try pointerFiles(below: "registry")
+        for path in files.misnamed {
+            let error = Workspace.misnamedPointer(path)
+            let problem = error.hint.map { "\(error.message); \($0)" } ?? error.message
+            named.faults.append(.init(object: "pointer `\(path)`", problem: problem))
+        }
+        for (artifact, path) in files.named {
             do {
                 let pointer = try Pointer(artifact: artifact, text: try pointerText(path), file: path)
                 named.pointers.append(pointer)

@@ -1,6 +1,7 @@
 import ArtifactRegistry
 import Basics
 import ContentStorage
+import Foundation
 import Gates
 import Remotes
 import TestSupport
@@ -65,6 +66,110 @@ import Testing
         await #expect { try await workspace.add(try RelativePath("data")) } throws: {
             "\($0)".contains("overlaps `data/sub/a.csv`")
         }
+    }
+
+    /// A clean merge of git can bring such pointers together.
+    @Test(arguments: ["data/x", "data/x/sub", "data"])
+    func pointersWhosePathsOverlapAreRefused(_ path: String) async throws {
+        try folder.write("data/x/sub/a.csv", "x\n")
+        try folder.write("data-2/a.csv", "y\n")
+        let first = try await workspace.add(try RelativePath("data/x"))
+        _ = try await workspace.add(try RelativePath("data-2"))
+        #expect(try await workspace.status().artifacts.count == 2)
+        let name = try ArtifactName("datasets/other")
+        let other = Pointer(artifact: name, path: try RelativePath(path), content: first.content)
+        try workspace.save(other)
+        func isRefused(_ work: () async throws -> Void) async {
+            let error = await #expect(throws: MLOpsError.self) { try await work() }
+            let names = ["`registry/datasets/x.yaml`", "`registry/datasets/other.yaml`"]
+            #expect(
+                error?.kind == .conflict && names.allSatisfy { error?.message.contains($0) == true }, "\(error as Any)")
+            #expect(error?.hint?.contains("change its `path:`") == true)
+        }
+        await isRefused { _ = try await workspace.status() }
+        await isRefused { _ = try await workspace.status(of: [first.artifact]) }
+        await isRefused { _ = try await workspace.checkout([name]) }
+        await isRefused { _ = try await workspace.pull([], remoteName: nil, force: false) }
+        await isRefused { _ = try await workspace.add(try RelativePath("data-2")) }
+        #expect(try await workspace.status(of: [try ArtifactName("datasets/data-2")]).artifacts.count == 1)
+        #expect(try await workspace.verify().isClean)
+        let options = CollectionOptions(grace: .zero, isDryRun: false)
+        _ = try await workspace.collect(RetentionPolicy(), options: options)
+        #expect(try workspace.store.contains(first.content))
+    }
+
+    @Test func aPulledVersionIsRefusedWhereAnotherArtifactLies() async throws {
+        try folder.write("data/x/a.csv", "x\n")
+        let artifact = try await workspace.add(try RelativePath("data/x")).artifact
+        _ = try await workspace.publish(artifact)
+        try FileSystem.removeFile(folder("registry/datasets/x.yaml"))
+        let name = try ArtifactName("datasets/sub")
+        try folder.write("data/x/a.csv", "y\n")
+        _ = try await workspace.add(try RelativePath("data/x/a.csv"), as: name)
+        await #expect { try await workspace.retrieve(try ArtifactReference("\(artifact)@v1"), force: true) } throws: {
+            ($0 as? MLOpsError)?.kind == .conflict && "\($0)".contains("registry/datasets/sub.yaml")
+        }
+        #expect(try folder.read("data/x/a.csv") == Array("y\n".utf8))
+        #expect(!FileSystem.exists(folder("registry/datasets/x.yaml")))
+    }
+
+    @Test(arguments: [
+        ("datasets/F2.yaml", "`registry/datasets/f2.yaml`"), ("datasets/bob.yml", "`registry/datasets/bob.yaml`"),
+        ("Models/net.yaml", "`registry/models/net.yaml`"), ("datasets/a b.yaml", "such as"),
+    ])
+    func aPointerWithAWrongNameIsTold(_ name: String, _ better: String) async throws {
+        try folder.write("data/a.csv", "x\n")
+        let added = try await workspace.add(try RelativePath("data/a.csv"))
+        try FileSystem.createDirectories(FileSystem.parent(of: folder("registry/\(name)")))
+        try FileSystem.rename(folder("registry/datasets/a.yaml"), to: folder("registry/\(name)"))
+        func isTold(_ work: () async throws -> Void) async {
+            let error = await #expect(throws: MLOpsError.self) { try await work() }
+            #expect(error?.message.contains("`registry/\(name)`") == true, "\(error as Any)")
+            #expect(error?.hint?.contains(better) == true, "\(error as Any)")
+        }
+        await isTold { _ = try await workspace.status() }
+        await isTold { _ = try await workspace.checkout() }
+        await isTold { _ = try await workspace.pull([], remoteName: nil, force: false) }
+        await isTold {
+            _ = try await workspace.collect(
+                RetentionPolicy(), options: CollectionOptions(grace: .zero, isDryRun: false))
+        }
+        let damages = try await workspace.verify().damages
+        #expect(damages.contains { $0.object == "pointer `registry/\(name)`" }, "\(damages)")
+        #expect(try workspace.store.contains(added.content))
+    }
+
+    @Test(arguments: ["README.md", ".gitkeep", ".a.yaml.swp", ".a.yaml", "a.yaml~", "a.yaml.orig", "a.yaml.rej"])
+    func aFileThatIsClearlyNoPointerIsIgnored(_ name: String) async throws {
+        try folder.write("registry/datasets/\(name)", "x")
+        #expect(try await workspace.status().artifacts.isEmpty)
+        #expect(try await workspace.verify().isClean)
+    }
+
+    @Test func aRemoteInAFileOrAmongTheProjectsOwnFilesIsRefused() async throws {
+        try folder.write("rf", "x")
+        try FileSystem.createDirectories(folder("inside"))
+        for (url, words) in [
+            ("rf", "is not a folder"), ("file://" + folder("rf"), "is not a folder"), (".", "own files"),
+            ("registry", "own files"), ("registry/new/one", "own files"), (folder(".mlops/store"), "own files"),
+        ] {
+            await #expect {
+                try await workspace.addRemote(
+                    "f", RemoteConfiguration(url: url), isLocal: true, makeDefault: false)
+            } throws: { ($0 as? MLOpsError)?.kind == .usage && "\($0)".contains(words) }
+        }
+        _ = try await workspace.addRemote(
+            "f", RemoteConfiguration(url: "inside"), isLocal: true, makeDefault: false)
+        #expect(try workspace.remotes().count == 1)
+        #expect(!FileSystem.exists(folder("registry/new")))
+    }
+
+    @Test func whatIsWrongWithAFileTellsTheArtifact() async throws {
+        try folder.write("data/x/a.csv", "x\n")
+        let artifact = try await workspace.add(try RelativePath("data/x")).artifact
+        try FileSystem.rename(folder("data/x"), to: folder("data/y"))
+        try FileManager.default.createSymbolicLink(atPath: folder("data/x"), withDestinationPath: "y")
+        await #expect { try await workspace.status() } throws: { "\($0)".contains("`\(artifact)`") }
     }
 
     @Test func withoutARemoteAVersionStaysHere() async throws {

@@ -40,6 +40,22 @@ import Testing
         return result
     }
 
+    /// A commit can hold a pointer under a name that no artifact has.
+    @Test func whatAPointerWithAWrongNameNamedStays() throws {
+        try add("misnamed")
+        try project.git("checkout", "-q", "-b", "side")
+        try project.git("mv", "-f", "registry/datasets/x.yaml", "registry/datasets/X2.yml")
+        try project.commit("A wrong name")
+        let refused = try project.mlops("gc", "--grace", "0s", "--yes")
+        #expect(refused.exitCode == 12 && refused.error.contains("registry/datasets/X2.yml"), "\(refused.all)")
+        try project.git("checkout", "-q", "main")
+        #expect(try collect().exitCode == 0)
+        try project.git("checkout", "-q", "side")
+        try project.git("mv", "registry/datasets/X2.yml", "registry/datasets/x.yaml")
+        try project.mlops("checkout", "--force").expectSuccess()
+        #expect(try FileSystem.readText(project.folder("data/x/0")).hasPrefix("misnamed "))
+    }
+
     @Test func whatGitKnowsStaysAndWhatItForgotGoes() throws {
         try record("second")
         try project.git("tag", "-a", "-m", "x", "release")

@@ -43,6 +43,21 @@ import Testing
         try other.expectSuccess()
     }
 
+    @Test func whatWasNeverPushedIsToldByItsName() throws {
+        let project = try Project()
+        let shared = try TemporaryFolder()
+        try project.mlops("remote", "add", "origin", shared("remote")).expectSuccess()
+        for name in ["one", "two"] {
+            try project.folder.write("data/\(name)/a", name)
+            try project.mlops("add", "data/\(name)").expectSuccess()
+        }
+        try project.mlops("push", "datasets/one").expectSuccess()
+        try project.commit("Data")
+        try Program.run("git", ["clone", "-q", project.path, shared("clone")], in: shared.path).expectSuccess()
+        let pulled = try Program.mlops(["pull"], in: shared("clone"))
+        #expect(pulled.exitCode == 1 && pulled.error.contains("`datasets/two`: the remote"), "\(pulled.all)")
+    }
+
     @Test func whatACloneNeverFetchedIsNotMissing() throws {
         let project = try Project()
         let shared = try TemporaryFolder()
