@@ -13,14 +13,15 @@ extension Workspace {
     /// Restores the content that the pointers of `names` (or all) name; files that are right already are left alone.
     ///
     /// - Parameters:
-    ///   - extent: parts of one artifact; the rest of it is left as it is, now and in later calls.
+    ///   - extent: parts of one artifact; the rest of it is left as it is, now and in later calls unless it is here. Where parts
+    ///     become all of it, files with content that is stored nowhere are left as they are.
     ///   - force: overwrite files whose content is nowhere in the store.
     /// - Throws: kind `.damaged` if content is missing from the store, with the command that fetches it.
     package func checkout(
         _ names: [ArtifactName] = [], _ extent: CheckoutExtent = CheckoutExtent(), force: Bool = false,
         progress: ProgressHandler? = nil
     ) async throws -> [CheckoutOutcome] {
-        try await checkout(wantedParts(names, extent), extent, force: force, progress: progress)
+        try await checkout(try await wantedParts(names, extent), extent, force: force, progress: progress)
     }
 
     /// - Parameter source: has what the store lacks of large files.
@@ -33,8 +34,9 @@ extension Workspace {
         var outcomes: [CheckoutOutcome] = []
         for part in parts {
             let pointer = part.pointer
-            var options = CheckoutOptions(
-                force: force, progress: progress, selection: part.selection, source: source)
+            let spares = part.becomesWhole && !force
+            let selection = try await spares ? selectionSparingChanges(of: pointer) : part.selection
+            var options = CheckoutOptions(force: force, progress: progress, selection: selection, source: source)
             options.isInPlace = isInPlace
             let report = try await store.checkout(pointer.content, to: absolute(pointer.path), options: options)
             outcomes.append(CheckoutOutcome(artifact: pointer.artifact, path: pointer.path, report: report))

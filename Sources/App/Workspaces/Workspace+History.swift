@@ -10,6 +10,7 @@ package struct ArtifactDifference: Encodable, Sendable {
     package var artifact: ArtifactName
     package var state: State
     package var old: ContentRoot?
+    /// Nil too where only parts of it are here.
     package var new: ContentRoot?
     /// The files that differ; nil when a side's listing is not in the store.
     package var changes: [ContentChange]?
@@ -37,32 +38,62 @@ extension Workspace {
     ) async throws -> [ArtifactDifference] {
         let before = try contents(at: old, of: selection)
         var after: [ArtifactName: ContentRoot] = [:]
+        var differences: [ArtifactDifference] = []
         if let new {
             after = try contents(at: new, of: selection)
         } else {
             for pointer in try pointers() where selection.isEmpty || selection.contains(pointer.artifact) {
                 let path = absolute(pointer.path)
-                if FileSystem.exists(path) { after[pointer.artifact] = try await store.identify(path: path) }
-            }
-        }
-        var differences: [ArtifactDifference] = []
-        for artifact in Set(before.keys).union(after.keys).sorted(by: { $0.description < $1.description }) {
-            let (old, new) = (before[artifact], after[artifact])
-            if old == new { continue }
-            var changes: [ContentChange]?
-            if let old, let new, try store.contains(old) {
-                if try store.contains(new) {
-                    changes = try await store.compare(old, new)
-                } else if let pointer = try pointer(of: artifact) {
-                    changes = try await store.compare(old, with: absolute(pointer.path))
+                guard FileSystem.exists(path) else { continue }
+                if let old = before[pointer.artifact], let changes = try await changesOfParts(of: pointer, since: old) {
+                    after[pointer.artifact] = old
+                    guard !changes.isEmpty else { continue }
+                    differences.append(
+                        ArtifactDifference(
+                            artifact: pointer.artifact, state: .modified, old: old, new: nil, changes: changes))
+                } else {
+                    after[pointer.artifact] = try await naming(pointer.artifact) {
+                        try await store.identify(path: path)
+                    }
                 }
             }
-            differences.append(
-                ArtifactDifference(
-                    artifact: artifact, state: old == nil ? .added : new == nil ? .removed : .modified, old: old,
-                    new: new, changes: changes))
         }
-        return differences
+        // A name that nothing knows is a slip of the pen.
+        for artifact in selection where before[artifact] == nil && after[artifact] == nil {
+            _ = try requirePointer(of: artifact)
+        }
+        for artifact in Set(before.keys).union(after.keys) where before[artifact] != after[artifact] {
+            differences.append(try await difference(of: artifact, from: before[artifact], to: after[artifact]))
+        }
+        return differences.sorted { $0.artifact < $1.artifact }
+    }
+
+    private func difference(
+        of artifact: ArtifactName, from old: ContentRoot?, to new: ContentRoot?
+    ) async throws -> ArtifactDifference {
+        var changes: [ContentChange]?
+        if let old, let new, try store.contains(old) {
+            if try store.contains(new) {
+                changes = try await store.compare(old, new)
+            } else if let pointer = try pointer(of: artifact) {
+                changes = try await store.compare(old, with: absolute(pointer.path))
+            }
+        }
+        return ArtifactDifference(
+            artifact: artifact, state: old == nil ? .added : new == nil ? .removed : .modified, old: old, new: new,
+            changes: changes)
+    }
+
+    /// How the parts that this workspace wants differ from `old`; nil if all of the artifact is wanted, or if the store lacks
+    /// these parts of `old`.
+    private func changesOfParts(of pointer: Pointer, since old: ContentRoot) async throws -> [ContentChange]? {
+        let selection = try selection(of: pointer.artifact)
+        var past = pointer
+        past.content = old
+        guard !selection.isAll, try isStored(WantedParts(pointer: past, selection: selection)) else { return nil }
+        return try await naming(pointer.artifact) {
+            try await store.compare(old, with: absolute(pointer.path), selection: selection)
+        }
     }
 
     private func contents(at revision: String, of selection: [ArtifactName]) throws -> [ArtifactName: ContentRoot] {
@@ -73,18 +104,34 @@ extension Workspace {
         return Dictionary(pointers.map { ($0.artifact, $0.content) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The commits that changed the pointer of `artifact`, or any pointer, newest first.
+    /// The newest `limit` commits that changed the pointer of `artifact`, or any pointer, newest first.
+    ///
+    /// - Throws: kind `.notFound` if neither a commit nor the work tree knows `artifact`.
     package func history(of artifact: ArtifactName? = nil, limit: Int = 50) throws -> [HistoryEntry] {
         let git = try requireGit()
-        guard try git.head().commit != nil else { return [] }
-        let path = artifact.map(Pointer.path(of:)) ?? "registry"
-        // Commits that touch other files of `registry/` only are left out.
-        return try git.log(touching: try gitPath(of: path), limit: limit).compactMap { commit in
-            let changes = try changes(of: commit.id).filter { artifact == nil || $0.artifact == artifact }
-            guard !changes.isEmpty else { return nil }
-            return HistoryEntry(
-                commit: commit.id, author: commit.author, time: commit.time, summary: commit.summary, changes: changes)
+        var entries: [HistoryEntry] = []
+        if try git.head().commit != nil {
+            let path = try gitPath(of: artifact.map(Pointer.path(of:)) ?? "registry")
+            // Commits that touch other files of `registry/` only are left out, so that more may have to be looked at.
+            var (seen, window) = (0, limit)
+            while true {
+                let commits = try git.log(touching: path, limit: window)
+                for commit in commits.dropFirst(seen) where entries.count < limit {
+                    if let entry = try entry(of: commit, artifact) { entries.append(entry) }
+                }
+                guard entries.count < limit, commits.count == window, window < Int.max / 2 else { break }
+                (seen, window) = (window, window * 2)
+            }
         }
+        if let artifact, entries.isEmpty { _ = try requirePointer(of: artifact) }
+        return entries
+    }
+
+    private func entry(of commit: GitCommit, _ artifact: ArtifactName?) throws -> HistoryEntry? {
+        let changes = try changes(of: commit.id).filter { artifact == nil || $0.artifact == artifact }
+        guard !changes.isEmpty else { return nil }
+        return HistoryEntry(
+            commit: commit.id, author: commit.author, time: commit.time, summary: commit.summary, changes: changes)
     }
 
     /// The pointers that `commit` changed, by name.

@@ -19,7 +19,12 @@ package struct CheckoutExtent: Sendable {
 /// A pointer, and the parts of its content that this workspace wants.
 struct WantedParts: Sendable {
     var pointer: Pointer
+    /// What the call is to make right.
     var selection: PathSelection
+    /// Whether all of it is here and stays wanted, whatever the call is about.
+    var staysWhole = false
+    /// Whether parts alone were wanted until now, so that files with content that is stored nowhere stay as they are.
+    var becomesWhole = false
 }
 
 /// `.mlops/partial/<kind>/<name>.json`: the parts of an artifact that this workspace wants (Documentation/formats/project.md).
@@ -50,18 +55,79 @@ extension Workspace {
     /// What a call about `names` (or all) is to bring.
     ///
     /// - Throws: kind `.usage` for parts of other than one artifact.
-    func wantedParts(_ names: [ArtifactName], _ extent: CheckoutExtent) throws -> [WantedParts] {
+    func wantedParts(_ names: [ArtifactName], _ extent: CheckoutExtent) async throws -> [WantedParts] {
         guard extent.paths.isEmpty || names.count == 1, !(extent.isWhole && !extent.paths.isEmpty) else {
             throw MLOpsError(
                 .usage, "`--path` needs one artifact that it is a part of, and no `--whole`",
                 hint: "such as `mlops pull datasets/census --path train`")
         }
-        return try disjointPointers(names).map { pointer in
-            if extent.isWhole { return WantedParts(pointer: pointer, selection: .all) }
+        var parts: [WantedParts] = []
+        for pointer in try disjointPointers(names) {
             let before = try selection(of: pointer.artifact)
-            guard !extent.paths.isEmpty else { return WantedParts(pointer: pointer, selection: before) }
-            return WantedParts(pointer: pointer, selection: PathSelection(before.paths + extent.paths))
+            if extent.isWhole {
+                parts.append(WantedParts(pointer: pointer, selection: .all, becomesWhole: !before.isAll))
+            } else if extent.paths.isEmpty {
+                parts.append(WantedParts(pointer: pointer, selection: before))
+            } else {
+                var isWhole = before.isAll
+                if isWhole { isWhole = try await isHere(beyond: PathSelection(extent.paths), pointer) }
+                let selection = PathSelection(before.paths + extent.paths)
+                parts.append(WantedParts(pointer: pointer, selection: selection, staysWhole: isWhole))
+            }
         }
+        return parts
+    }
+
+    /// Whether the workspace has any file of the version besides `parts`, or the version has none.
+    private func isHere(beyond parts: PathSelection, _ pointer: Pointer) async throws -> Bool {
+        let path = absolute(pointer.path)
+        // Without the listing nobody can tell; then the parts alone are wanted, and nothing can be dropped.
+        guard FileSystem.exists(path), let files = try? await store.listing(of: pointer.content) else { return false }
+        var hasOthers = false
+        for file in files where !parts.paths.contains(where: { FileSystem.contains($0.description, file.path) }) {
+            if FileSystem.exists(FileSystem.join(path, file.path)) { return true }
+            hasOthers = true
+        }
+        return !hasOthers
+    }
+
+    /// What a checkout may make right where parts of an artifact become all of it: everything but files with content that is
+    /// stored nowhere, as `add` sends whoever changed a part here.
+    func selectionSparingChanges(of pointer: Pointer) async throws -> PathSelection {
+        let root = absolute(pointer.path)
+        guard pointer.content.kind == .tree, FileSystem.isDirectory(root) else { return .all }
+        let changes = try await store.compare(pointer.content, with: root)
+        var others: Set<RelativePath> = []
+        var isFolderAbsent: [RelativePath: Bool] = [:]
+        /// The outermost of the folders around `file` that are not there, so that few paths name many files.
+        func outermost(_ file: RelativePath) throws -> RelativePath {
+            var path = file
+            while case let folder = FileSystem.parent(of: path.description), folder != "." {
+                let next = try RelativePath(folder)
+                let isAbsent = isFolderAbsent[next] ?? !FileSystem.exists(FileSystem.join(root, folder))
+                isFolderAbsent[next] = isAbsent
+                guard isAbsent else { break }
+                path = next
+            }
+            return path
+        }
+        var spared: RelativePath?
+        for change in changes {
+            // A name that no version could have stays out of it.
+            guard let path = try? RelativePath(change.path) else { continue }
+            if let found = change.newDigest,
+                try !store.contains(
+                    ContentRoot(digest: found, kind: .file, byteCount: change.newByteCount ?? 0, fileCount: 1))
+            {
+                spared = path
+            } else {
+                others.insert(try outermost(path))
+            }
+        }
+        guard let spared else { return .all }
+        // No path at all would mean everything; below a file there is nothing.
+        if others.isEmpty { others.insert(try spared.appending("-")) }
+        return PathSelection(Array(others))
     }
 
     /// Refuses paths that the version does not have, whose listings are here.
@@ -73,8 +139,9 @@ extension Workspace {
 
     /// Notes what is wanted from now on, after it was checked out.
     func remember(_ parts: [WantedParts]) throws {
-        for part in parts where try selection(of: part.pointer.artifact) != part.selection {
-            try remember(part.selection, of: part.pointer.artifact)
+        for part in parts {
+            let wanted = part.staysWhole ? .all : part.selection
+            if try selection(of: part.pointer.artifact) != wanted { try remember(wanted, of: part.pointer.artifact) }
         }
     }
 

@@ -167,7 +167,7 @@ extension Workspace {
     ) async throws -> (transfer: TransferReport, checkouts: [CheckoutOutcome]) {
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
-        let parts = try wantedParts(names, extent)
+        let parts = try await wantedParts(names, extent)
         if isInPlace { try await takeInPlace(parts, progress: options.progress) }
         let remote = try open(self.remote(named: remoteName), options: options)
         let transfer = Transfer(store: store, remote: remote, options: options)
@@ -183,7 +183,11 @@ extension Workspace {
         }
         let checkouts = try await checkout(
             parts, extent, force: force, progress: options.progress, arrival.source, isInPlace: isInPlace)
-        if arrival.total.objectCount > 0 { store.noteWhole(parts.filter(\.selection.isAll).map(\.pointer.content)) }
+        if arrival.total.objectCount > 0 {
+            // Of a large file that was left as it is the new content is not here.
+            let whole = try parts.filter { try $0.selection.isAll && (!$0.becomesWhole || isStored($0)) }
+            store.noteWhole(whole.map(\.pointer.content))
+        }
         return (arrival.total, checkouts)
     }
 

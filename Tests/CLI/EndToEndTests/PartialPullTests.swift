@@ -57,6 +57,61 @@ import Testing
         withExtendedLifetime(shared) {}
     }
 
+    @Test(arguments: ["pull", "checkout"])
+    func wholeLeavesAChangedPartAloneSoThatItCanBeAdded(_ verb: String) throws {
+        let (_, shared, clone) = try makeClone()
+        func mlops(_ arguments: String...) throws -> ProgramResult { try Program.mlops(arguments, in: clone) }
+        if verb == "checkout" {
+            // All of it is in the store, a part of it in the workspace.
+            try mlops("pull").expectSuccess()
+            try FileSystem.removeTree(clone + "/data/x")
+            try mlops("checkout", "datasets/x", "--path", "train").expectSuccess()
+        } else {
+            try mlops("pull", "datasets/x", "--path", "train").expectSuccess()
+        }
+        #expect(try FileSystem.list(clone + "/data/x") == ["train"])
+        try FileSystem.replace(clone + "/data/x/train/a", with: Array("mine".utf8))
+        try FileSystem.replace(clone + "/data/x/note", with: Array("new".utf8))
+        let refused = try mlops("add", "data/x")
+        #expect(refused.exitCode == 64 && refused.error.contains("--whole"), "\(refused.all)")
+        try mlops(verb, "datasets/x", "--whole").expectSuccess()
+        #expect(try FileSystem.list(clone + "/data/x") == ["extra", "note", "test", "train"])
+        #expect(try FileSystem.read(clone + "/data/x/train/a") == Array("mine".utf8))
+        let status = try mlops("status")
+        #expect(
+            status.output.contains("modified  train/a") && status.output.contains("added  note")
+                && !status.output.contains("deleted"), "\(status.all)")
+        try mlops("add", "data/x").expectSuccess()
+        #expect(try mlops("status").output.contains("unchanged  datasets/x"))
+        withExtendedLifetime(shared) {}
+    }
+
+    @Test func aPartOfWhatIsWholeIsRestoredAndTheRestStaysWanted() throws {
+        let (_, shared, clone) = try makeClone()
+        func mlops(_ arguments: String...) throws -> ProgramResult { try Program.mlops(arguments, in: clone) }
+        try mlops("pull").expectSuccess()
+        try FileSystem.removeFile(clone + "/data/x/train/a")
+        try mlops("checkout", "datasets/x", "--path", "train").expectSuccess()
+        #expect(try FileSystem.list(clone + "/data/x/train") == ["a", "b"])
+        #expect(!FileSystem.exists(clone + "/.mlops/partial/datasets/x.json"))
+        #expect(try mlops("status").output.contains("unchanged  datasets/x"))
+        try mlops("add", "data/x").expectSuccess()
+        withExtendedLifetime(shared) {}
+    }
+
+    @Test func diffLooksAtThePartsAlone() throws {
+        let (_, shared, clone) = try makeClone()
+        func mlops(_ arguments: String...) throws -> ProgramResult { try Program.mlops(arguments, in: clone) }
+        try mlops("pull", "datasets/x", "--path", "train").expectSuccess()
+        #expect(try mlops("diff").output == "no differences\n")
+        #expect(try mlops("diff", "--json").json()["artifacts"]?.array?.isEmpty == true)
+        try FileSystem.replace(clone + "/data/x/train/a", with: Array("mine".utf8))
+        let changed = try mlops("diff", "--json").json()["artifacts"]?.array
+        #expect(changed?.first?["changes"]?.array?.count == 1, "\(String(describing: changed))")
+        #expect(changed?.first?["changes"]?.array?.first?["path"] == "train/a")
+        withExtendedLifetime(shared) {}
+    }
+
     @Test func aPathThatIsNotThereOrMakesNoSenseIsRefused() throws {
         let (_, shared, clone) = try makeClone()
         let absent = try Program.mlops(["pull", "datasets/x", "--path", "nothing"], in: clone)
