@@ -92,7 +92,10 @@ struct MLOpsCommand: AsyncParsableCommand {
                 "`\(pending)` of MLOPS_FAILPOINT was not reached",
                 hint: "`MLOPS_FAILPOINT=list:FILE` lists the points that the command passes")
         }
-        return code == 0 ? 0 : interruption.exitCode ?? code
+        if code != 0 { return interruption.exitCode ?? code }
+        guard let number = OutputChannel.standardOutput.failure else { return 0 }
+        // A script that goes by the exit code would take a cut result for a whole one.
+        return console(for: nil, arguments).error(MLOpsError.system("write to", "standard output", errno: number))
     }
 
     /// Whether the verb is likely to ask git, so that it is worth loading beside what comes before.

@@ -11,6 +11,8 @@ package final class OutputChannel: Sendable {
     private let captured = Mutex("")
     /// The reader went away; the rest is dropped without a word, as the work itself goes on.
     private let isClosed = Mutex(false)
+    /// Why the rest is dropped otherwise, as the system's number; 0 if nothing went wrong.
+    private let failureNumber = Mutex<Int32>(0)
 
     private init(descriptor: Int32) {
         self.descriptor = descriptor
@@ -49,7 +51,11 @@ package final class OutputChannel: Sendable {
     /// Whether the reader of the channel went away.
     package var isBroken: Bool { isClosed.withLock(\.self) }
 
-    /// Writes all of `text` at once, so that lines of several threads do not mix. A reader that went away is no error.
+    /// The `errno` of a write that failed for another reason than a reader that went away; nil if all was written.
+    package var failure: Int32? { failureNumber.withLock { $0 == 0 ? nil : $0 } }
+
+    /// Writes all of `text` at once, so that lines of several threads do not mix. A reader that went away is no error; any other
+    /// is kept as `failure`.
     package func write(_ text: String) {
         guard let descriptor else { return captured.withLock { $0 += text } }
         isClosed.withLock { isClosed in
@@ -62,6 +68,8 @@ package final class OutputChannel: Sendable {
                     var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                     _ = Glibc.poll(&poll, 1, 1000)
                 } else if errno != EINTR {
+                    let number = errno
+                    if number != EPIPE { failureNumber.withLock { $0 = number } }
                     isClosed = true
                 }
             }

@@ -82,6 +82,47 @@ import Testing
         #expect(try project.mlops("status", "--quiet").output == "")
     }
 
+    @Test func logCountsCommitsThatChangedAnArtifact() throws {
+        let project = try Project()
+        try project.folder.write("data.bin", "one")
+        try project.mlops("add", "data.bin").expectSuccess()
+        try project.commit("Data")
+        for number in 0..<3 {
+            try project.folder.write("registry/README.md", "\(number)")
+            try project.commit("Words \(number)")
+        }
+        let newest = try project.mlops("log", "-n", "1")
+        #expect(newest.exitCode == 0 && newest.output.contains("Data"), "\(newest.all)")
+        try project.git("rm", "-q", "registry/datasets/data.yaml")
+        try project.commit("Gone")
+        #expect(try project.mlops("log", "datasets/data", "-q").output.split(separator: "\n").count == 2)
+        #expect(try project.mlops("log", "-n", "1").output.contains("Gone"))
+    }
+
+    @Test(arguments: [["log", "datasets/dats"], ["diff", "--artifact", "datasets/dats"]])
+    func anArtifactThatNothingKnowsIsAnError(_ arguments: [String]) throws {
+        let project = try Project()
+        try project.folder.write("data.bin", "one")
+        try project.mlops("add", "data.bin").expectSuccess()
+        try project.commit("Data")
+        let result = try Program.mlops(arguments, in: project.path)
+        #expect(
+            result.exitCode == 1 && result.error.contains("no pointer `registry/datasets/dats.yaml`"), "\(result.all)")
+        #expect(result.error.contains("did you mean `datasets/data`?"), "\(result.all)")
+    }
+
+    @Test func aResultThatCannotBeWrittenIsAnError() throws {
+        let project = try Project()
+        let program = try Program.path
+        for arguments in ["status --json", "status", "--help"] {
+            let result = try Program.run("sh", ["-c", "\(program) \(arguments) > /dev/full"], in: project.path)
+            #expect(result.exitCode == 5 && result.error.contains("cannot write to `standard output`"), "\(result.all)")
+        }
+        let unread = try Program.run(
+            "sh", ["-c", "{ sleep 1; \(program) status; echo $? > code; } | true; cat code"], in: project.path)
+        #expect(unread.output == "0\n" && unread.error.isEmpty, "\(unread.all)")
+    }
+
     @Test func aFileThatGitTracksIsRefused() throws {
         let project = try Project()
         try project.folder.write("tracked.csv", "x")
