@@ -28,6 +28,7 @@ extension GitRepository {
     /// Sets `key` in the repository's own configuration; nil removes it.
     ///
     /// - Returns: false if it said so already.
+    /// - Throws: kind `.conflict` while another program writes the configuration.
     @discardableResult
     package func setConfiguration(_ key: String, to value: String?) throws -> Bool {
         try withRepository { repository in
@@ -41,16 +42,45 @@ extension GitRepository {
             defer { git_config_free(own) }
             var buffer = git_buf()
             defer { git_buf_dispose(&buffer) }
-            let code = git_config_get_string_buf(&buffer, own, key)
-            let old = code == 0 ? buffer.ptr.map { String(cString: $0) } : nil
+            let found = git_config_get_string_buf(&buffer, own, key)
+            let old = found == 0 ? buffer.ptr.map { String(cString: $0) } : nil
             if old == value { return false }
-            if let value {
-                try LibGit2.check(git_config_set_string(own, key, value), "write `\(key)` to its configuration")
-            } else {
-                try LibGit2.check(git_config_delete_entry(own, key), "remove `\(key)` from its configuration")
+            let code = value.map { git_config_set_string(own, key, $0) } ?? git_config_delete_entry(own, key)
+            if code == GIT_ELOCKED.rawValue, let folder = git_repository_commondir(repository) {
+                throw GitRepository.lockedConfiguration(FileSystem.absolute(String(cString: folder)) + "/config.lock")
             }
+            try LibGit2.check(code, "\(value == nil ? "remove" : "write") `\(key)` in its configuration")
             return true
         }
+    }
+
+    /// Takes the line `heading` out of the repository's own configuration where no setting follows it; libgit2 leaves it there.
+    ///
+    /// - Throws: kind `.conflict` while another program writes the configuration.
+    package func removeEmptySection(_ heading: String) throws {
+        let path = FileSystem.join(try commonFolder(), "config")
+        // A link, or bytes that are no text, stay as they are: nothing but looks is at stake.
+        guard let status = try FileStatus.of(path), status.kind == .file else { return }
+        let lock = path + ".lock"
+        guard try FileSystem.createExclusively(lock, with: [], mode: status.permissions) else {
+            throw GitRepository.lockedConfiguration(lock)
+        }
+        defer { try? FileSystem.removeFile(lock) }
+        guard let text = String(validating: try FileSystem.read(path), as: UTF8.self) else { return }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let kept = lines.indices.filter { index in
+            let next = lines[(index + 1)...].first { !$0.allSatisfy(\.isWhitespace) }
+            return lines[index] != heading || next?.hasPrefix("[") == false
+        }
+        guard kept.count < lines.count else { return }
+        let rest = kept.map { lines[$0] }.joined(separator: "\n")
+        try FileSystem.replace(path, with: Array(rest.utf8), mode: status.permissions)
+    }
+
+    private static func lockedConfiguration(_ lock: String) -> MLOpsError {
+        MLOpsError(
+            .conflict, "git's configuration is locked by `\(lock)`",
+            hint: "wait for the program that writes it, or remove that file if none does, then run the same command again")
     }
 
     /// Where git looks for hooks: `core.hooksPath` if that is set, else `hooks/` of the repository's own folder.

@@ -192,4 +192,45 @@ import Testing
         try Program.run("git", ["switch", "-q", "main"], in: folder.path).expectSuccess()
         #expect(try FileSystem.readText(folder("team a/ml/data.txt")) == "one\n")
     }
+
+    /// A repository with an installed project in each of `folders`.
+    private static func repository(ofProjects folders: String...) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        try Program.run("git", ["init", "-q", "-b", "main"], in: folder.path).expectSuccess()
+        for name in folders {
+            try FileSystem.createDirectories(folder(name))
+            try Program.mlops(["init"], in: folder(name)).expectSuccess()
+            try Program.mlops(["install"], in: folder(name)).expectSuccess()
+        }
+        return folder
+    }
+
+    @Test func aProjectWhoseNameBeginsWithAnotherOnesKeepsItsBlock() throws {
+        let folder = try GitComfortTests.repository(ofProjects: "p1 b", "p1", "p1 (from `mlops install`)")
+        let hook = folder(".git/hooks/post-checkout")
+        let all = try FileSystem.readText(hook)
+        for block in ["p1", "p1 b", "p1 (from `mlops install`)"] {
+            #expect(all.contains("# >>> mlops >>> \(block) (from `mlops install`)\n"), "\(all)")
+        }
+        #expect(try Program.mlops(["install"], in: folder("p1")).output.contains("installed already"))
+        try Program.mlops(["uninstall"], in: folder("p1")).expectSuccess()
+        let rest = try FileSystem.readText(hook)
+        #expect(rest.contains("# >>> mlops >>> p1 b (from") && rest.contains("# <<< mlops <<< p1 b\n"), "\(rest)")
+        #expect(rest.contains("# >>> mlops >>> p1 (from `mlops install`) (from"), "\(rest)")
+        #expect(!rest.contains("-C 'p1' "))
+    }
+
+    @Test func theMergeDriverStaysAsLongAsAProjectNeedsIt() throws {
+        let folder = try GitComfortTests.repository(ofProjects: "one", "two")
+        func driver() throws -> String {
+            try Program.run("git", ["config", "--local", "merge.mlops-pointer.driver"], in: folder.path).output
+        }
+        let first = try Program.mlops(["uninstall"], in: folder("one"))
+        #expect(first.exitCode == 0 && !first.output.contains("merge driver"), "\(first.all)")
+        #expect(try driver().contains("merge-pointer %O %A %B %P"), "the other project merges by it")
+        let last = try Program.mlops(["uninstall"], in: folder("two"))
+        #expect(last.exitCode == 0 && last.output.contains("removed the merge driver"), "\(last.all)")
+        #expect(try FileSystem.readText(folder(".git/config")).contains("mlops") == false, "nor an empty section")
+        #expect(try FileSystem.readText(folder(".git/config")).contains("[core]"))
+    }
 }

@@ -14,7 +14,11 @@ struct HookScript {
     /// The program, where `mlops` is not on PATH; nil in hooks that other machines use too.
     let executable: String?
 
-    private var beginning: String { "# >>> mlops >>> \(project.isEmpty ? "." : project)" }
+    /// How every project's block begins.
+    private static let mark = "# >>> mlops >>> "
+
+    // Whole lines: the name of a project may begin with that of another.
+    private var beginning: String { "\(HookScript.mark)\(project.isEmpty ? "." : project) (from `mlops install`)" }
     private var end: String { "# <<< mlops <<< \(project.isEmpty ? "." : project)" }
 
     /// The lines that a hook needs.
@@ -50,7 +54,7 @@ struct HookScript {
                 echo 'hint: put it on PATH, then run `mlops checkout`' >&2
             fi
             """
-        return "\(beginning) (from `mlops install`)\n\(body)\n\(end)\n"
+        return "\(beginning)\n\(body)\n\(end)\n"
     }
 
     /// `text` with the block of `hook` in it, before what else it does; an older block is replaced.
@@ -78,18 +82,26 @@ struct HookScript {
 
     /// `text` without the block; empty if nothing but an interpreter's line is left.
     func removing(from text: String) -> String {
-        var kept: [Substring] = []
+        var kept: [Substring.UTF8View] = []
         var isInside = false
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            if line == beginning || line.hasPrefix(beginning + " ") { isInside = true }
+        // Bytes: two spellings of a name are two projects.
+        for line in HookScript.lines(of: text) {
+            if line.elementsEqual(beginning.utf8) { isInside = true }
             if !isInside { kept.append(line) }
-            if line == end { isInside = false }
+            if line.elementsEqual(end.utf8) { isInside = false }
         }
         // A block whose end is gone is not ours to guess.
         if isInside { return text }
-        let rest = kept.joined(separator: "\n")
-        let isEmpty = kept.allSatisfy { $0.hasPrefix("#!") || $0.allSatisfy(\.isWhitespace) }
+        let rest = String(decoding: Array(kept.joined(separator: "\n".utf8)), as: UTF8.self)
+        let isEmpty = kept.map { Substring($0) }.allSatisfy { $0.hasPrefix("#!") || $0.allSatisfy(\.isWhitespace) }
         return isEmpty ? "" : rest
+    }
+
+    /// Whether `text` has a block, of whichever project.
+    static func hasBlock(_ text: String) -> Bool { lines(of: text).contains { $0.starts(with: mark.utf8) } }
+
+    private static func lines(of text: String) -> [Substring.UTF8View] {
+        text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     }
 
     /// The command of the merge driver, as git's configuration has it.

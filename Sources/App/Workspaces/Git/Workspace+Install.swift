@@ -65,22 +65,26 @@ extension Workspace {
     /// Takes out what `installHooks` put in, and nothing else.
     package func uninstallHooks() throws -> HookInstallation {
         let place = try hookPlace()
-        var changed: [String] = []
+        var hooks: [(path: String, rest: String, mode: UInt32)] = []
+        var isNeededByOthers = false
         for hook in GitHook.allCases {
             let path = FileSystem.join(place.folder, hook.rawValue)
             guard FileSystem.exists(path), let (text, mode) = try? hookText(path), let old = text else { continue }
             let rest = place.script.removing(from: old)
-            if rest == old { continue }
-            if rest.isEmpty {
-                try FileSystem.removeFile(path)
-            } else {
-                try FileSystem.replace(path, with: Array(rest.utf8), mode: mode)
-            }
-            changed.append(path)
+            if HookScript.hasBlock(rest) { isNeededByOthers = true }
+            if rest != old { hooks.append((path, rest, mode)) }
         }
-        let git = try requireGit()
-        var hasChanged = try git.setConfiguration(Workspace.driverKey, to: nil)
-        if try git.setConfiguration(Workspace.driverTitleKey, to: nil) { hasChanged = true }
+        // First what may be locked. All projects of the repository have the one driver.
+        let hasChanged = isNeededByOthers ? false : try removeMergeDriver()
+        var changed: [String] = []
+        for hook in hooks {
+            if hook.rest.isEmpty {
+                try FileSystem.removeFile(hook.path)
+            } else {
+                try FileSystem.replace(hook.path, with: Array(hook.rest.utf8), mode: hook.mode)
+            }
+            changed.append(hook.path)
+        }
         let attributes = try attributesText()
         let kept = attributes.split(separator: "\n", omittingEmptySubsequences: false)
             .filter { $0 != Workspace.attributesLine }.joined(separator: "\n")
@@ -94,6 +98,15 @@ extension Workspace {
         }
         return HookInstallation(
             hooksFolder: place.folder, changedFiles: changed, hasChangedConfiguration: hasChanged, isInstalled: false)
+    }
+
+    /// False if git's configuration had none.
+    private func removeMergeDriver() throws -> Bool {
+        let git = try requireGit()
+        var hasChanged = try git.setConfiguration(Workspace.driverKey, to: nil)
+        if try git.setConfiguration(Workspace.driverTitleKey, to: nil) { hasChanged = true }
+        if hasChanged { try git.removeEmptySection("[merge \"\(Workspace.mergeDriverName)\"]") }
+        return hasChanged
     }
 
     /// What a person adds to hooks that mlops must not touch.
