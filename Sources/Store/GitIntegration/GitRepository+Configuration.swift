@@ -80,7 +80,7 @@ extension GitRepository {
     private static func lockedConfiguration(_ lock: String) -> MLOpsError {
         MLOpsError(
             .conflict, "git's configuration is locked by `\(lock)`",
-            hint: "wait for the program that writes it, or remove that file if none does, then run the same command again")
+            hint: "wait for the program that writes it, or remove that file if there is none")
     }
 
     /// Where git looks for hooks: `core.hooksPath` if that is set, else `hooks/` of the repository's own folder.

@@ -83,6 +83,19 @@ import Testing
         #expect(!FileSystem.exists(folder("registry/datasets/images.yaml")), "no pointer to what was damaged")
     }
 
+    @Test func whatFailedIsNotRemoved() throws {
+        let folder = try ImportTests.dvcRepository()
+        let text = "outs:\n- path: ../../up.csv\n  md5: e5ebd4c02cefbe7955977c67ada242b7\n"
+        let names = ["12:30 up.csv.dvc", "plain.csv.dvc"]
+        for name in names { try folder.write("data/\(name)", text) }
+        try folder.write("data: x/list.dvc", "outs: 7\n")
+        let result = try Program.mlops(["import-dvc", "--remove"], in: folder.path)
+        #expect(result.exitCode == 3 && result.output.contains("removed data/"), "\(result.all)")
+        for name in names { #expect(FileSystem.exists(folder("data/\(name)")), "\(name): \(result.all)") }
+        #expect(FileSystem.exists(folder("data: x/list.dvc")))
+        #expect(!FileSystem.exists(folder("data/train.csv.dvc")))
+    }
+
     /// A bucket that serves the files of a folder.
     private static func bucket(of folder: String) throws -> ScriptedServer {
         try ScriptedServer { request in

@@ -8,6 +8,8 @@ struct DVCReader {
     /// What was read, and what could not be.
     private(set) var outputs: [DVCOutput] = []
     private(set) var remarks: [ForeignImport.Remark] = []
+    /// The files of which something could not be read, from the project's root.
+    private(set) var faultyFiles: Set<String> = []
 
     init(root: String) { self.root = root }
 
@@ -29,11 +31,12 @@ struct DVCReader {
                 try readStage(try node.map(), file: file)
             }
         } catch {
-            note(file, error)
+            note(file, error, in: file)
         }
     }
 
-    private mutating func note(_ subject: String, _ error: any Error) {
+    private mutating func note(_ subject: String, _ error: any Error, in file: String) {
+        faultyFiles.insert(file)
         let known = error as? MLOpsError
         remarks.append(
             .init(
@@ -41,8 +44,8 @@ struct DVCReader {
                 isFailure: true))
     }
 
-    private mutating func note(_ subject: String, _ message: String, isFailure: Bool = false, hint: String? = nil) {
-        remarks.append(.init(subject: subject, message: message, hint: hint, isFailure: isFailure))
+    private mutating func note(_ subject: String, _ message: String) {
+        remarks.append(.init(subject: subject, message: message, isFailure: false))
     }
 
     // MARK: `.dvc`
@@ -92,7 +95,7 @@ struct DVCReader {
                     }
                 }
             } catch {
-                note("\(file): stage \(stage.key)", error)
+                note("\(file): stage \(stage.key)", error, in: file)
             }
         }
     }
@@ -129,7 +132,7 @@ struct DVCReader {
             let node = try YAML.read(FileSystem.join(root, file), name: file, limits: DVCReader.limits)
             return Specification(stages: node.isNull ? nil : try node.map().map("stages"))
         } catch {
-            note(file, error)
+            note(file, error, in: file)
             return Specification()
         }
     }
@@ -146,8 +149,8 @@ struct DVCReader {
                 return note(subject, "`cache: false`: git keeps it, so it stays as it is")
             }
             guard !text.contains("://") else {
-                return note(
-                    subject, "it lies outside of the project", isFailure: true,
+                throw MLOpsError(
+                    .usage, "it lies outside of the project",
                     hint: "download it into the project, then run `mlops add`")
             }
             var output = try output(map, path: try path(text, from: folder), file: file)
@@ -162,7 +165,7 @@ struct DVCReader {
             }
             outputs.append(output)
         } catch {
-            note(subject, error)
+            note(subject, error, in: file)
         }
     }
 

@@ -34,8 +34,7 @@ extension Workspace {
         report.remarks = reader.remarks
         var names = ImportNames(try pointers())
         var settings: [String: DVCSettings] = [:]
-        var incomplete = Set(
-            reader.remarks.filter(\.isFailure).map { $0.subject.prefix { $0 != ":" } }.map(String.init))
+        var incomplete = reader.faultyFiles
         // A wrong name of a remote is told once, not for each output.
         if let first = reader.outputs.first { _ = try dvcSettings(for: first.file, remote, fetch, &settings) }
         for output in reader.outputs {
