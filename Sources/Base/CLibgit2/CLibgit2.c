@@ -65,8 +65,12 @@
     each(int, git_oid_fromstr, (git_oid *out, const char *str), (out, str)) \
     each(int, git_oid_is_zero, (const git_oid *id), (id)) \
     each(void, git_reference_free, (git_reference *ref), (ref)) \
+    each(int, git_reference_iterator_glob_new, (git_reference_iterator **out, git_repository *repo, const char *glob), \
+        (out, repo, glob)) \
+    each(void, git_reference_iterator_free, (git_reference_iterator *iter), (iter)) \
     each(int, git_reference_lookup, (git_reference **out, git_repository *repo, const char *name), (out, repo, name)) \
     each(int, git_reference_name_to_id, (git_oid *out, git_repository *repo, const char *name), (out, repo, name)) \
+    each(int, git_reference_next_name, (const char **out, git_reference_iterator *iter), (out, iter)) \
     each(const char *, git_reference_symbolic_target, (const git_reference *ref), (ref)) \
     each(const char *, git_repository_commondir, (const git_repository *repo), (repo)) \
     each(int, git_repository_config, (git_config **out, git_repository *repo), (out, repo)) \
@@ -80,7 +84,6 @@
     each(int, git_revparse_single, (git_object **out, git_repository *repo, const char *spec), (out, repo, spec)) \
     each(void, git_revwalk_free, (git_revwalk *walk), (walk)) \
     each(int, git_revwalk_hide, (git_revwalk *walk, const git_oid *commit_id), (walk, commit_id)) \
-    each(int, git_revwalk_hide_glob, (git_revwalk *walk, const char *glob), (walk, glob)) \
     each(int, git_revwalk_new, (git_revwalk **out, git_repository *repo), (out, repo)) \
     each(int, git_revwalk_next, (git_oid *out, git_revwalk *walk), (out, walk)) \
     each(int, git_revwalk_push, (git_revwalk *walk, const git_oid *id), (walk, id)) \

@@ -1,3 +1,4 @@
+internal import Basics
 internal import CLibgit2
 
 /// The id of a git object, small and quick to compare.
@@ -41,6 +42,16 @@ struct GitObjectName: Hashable, Sendable {
     func hash(into hasher: inout Hasher) {
         // The bytes are a hash already.
         hasher.combine(words.0)
+    }
+}
+
+extension Set<GitObjectName> {
+    /// The commits whose parents a shallow clone leaves out; none of a clone with all its history.
+    ///
+    /// - Parameter folder: the one that all work trees share.
+    static func shallowBoundary(in folder: String) -> Set<GitObjectName> {
+        let lines = (try? FileSystem.readText(FileSystem.join(folder, "shallow"))) ?? ""
+        return Set(lines.split(separator: "\n").compactMap { GitObjectName(hex: $0) })
     }
 }
 

@@ -21,30 +21,18 @@ extension GitRepository {
     package func outgoingFiles(
         under folder: String, tips: [String], remote: String, known: [String]
     ) throws -> [OutgoingFile] {
-        try withRepository { repository -> [OutgoingFile] in
-            let commits = tips.compactMap { LibGit2.commit($0, repository) }
-            var walk: OpaquePointer?
-            try LibGit2.check(git_revwalk_new(&walk, repository), "walk the commits")
-            defer { git_revwalk_free(walk) }
-            git_revwalk_sorting(walk, GIT_SORT_TIME.rawValue)
-            for var commit in commits { try LibGit2.check(git_revwalk_push(walk, &commit), "walk the commits") }
-            for id in known {
-                guard var commit = LibGit2.commit(id, repository) else { continue }
-                git_revwalk_hide(walk, &commit)
-            }
-            // A remote without a name (its URL was given) has no branches here; signs of patterns must not match others.
-            if !remote.isEmpty, remote.utf8.allSatisfy({ $0 > 0x20 && !"*?[\\:".utf8.contains($0) }) {
-                git_revwalk_hide_glob(walk, "refs/remotes/\(remote)/*")
-            }
-            let tipIds = Set(commits.map { LibGit2.hex($0) })
+        let boundary = Set.shallowBoundary(in: try commonFolder())
+        return try withRepository { repository in
+            let starts = tips.compactMap { LibGit2.commit($0, repository) }
+            let seen = known.compactMap { LibGit2.commit($0, repository) } + LibGit2.branches(of: remote, repository)
+            let commits =
+                boundary.isEmpty
+                ? try LibGit2.commits(from: starts, without: seen, repository)
+                : try ShallowWalk(repository: repository, boundary: boundary).commits(from: starts, without: seen)
+            let tipIds = Set(starts.map { GitObjectName($0) })
             var collector = FileCollector(repository: repository, folder: folder)
-            var id = git_oid()
-            while true {
-                let code = git_revwalk_next(&id, walk)
-                if code == GIT_ITEROVER.rawValue { return collector.files }
-                try LibGit2.check(code, "walk the commits")
-                try collector.collect(id, isTip: tipIds.contains(LibGit2.hex(id)))
-            }
+            for commit in commits { try collector.collect(commit, isTip: tipIds.contains(GitObjectName(commit))) }
+            return collector.files
         }
     }
 }
@@ -53,14 +41,93 @@ extension LibGit2 {
     /// The commit that the object with the hex id `id` is or tags; nil if there is none here.
     static func commit(_ id: String, _ repository: OpaquePointer) -> git_oid? {
         var oid = git_oid()
-        guard git_oid_fromstr(&oid, id) == 0 else { return nil }
+        return git_oid_fromstr(&oid, id) == 0 ? commit(oid, repository) : nil
+    }
+
+    fileprivate static func commit(_ id: git_oid, _ repository: OpaquePointer) -> git_oid? {
+        var id = id
         var object: OpaquePointer?
-        guard git_object_lookup(&object, repository, &oid, GIT_OBJECT_ANY) == 0 else { return nil }
+        guard git_object_lookup(&object, repository, &id, GIT_OBJECT_ANY) == 0 else { return nil }
         defer { git_object_free(object) }
         var commit: OpaquePointer?
         guard git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0 else { return nil }
         defer { git_object_free(commit) }
         return git_object_id(commit)?.pointee
+    }
+
+    /// The commits of the branches of `remote` as they were seen last.
+    fileprivate static func branches(of remote: String, _ repository: OpaquePointer) -> [git_oid] {
+        // A remote without a name (its URL was given) has no branches here; signs of patterns must not match others.
+        guard !remote.isEmpty, remote.utf8.allSatisfy({ $0 > 0x20 && !"*?[\\:".utf8.contains($0) }) else { return [] }
+        var references: OpaquePointer?
+        guard git_reference_iterator_glob_new(&references, repository, "refs/remotes/\(remote)/*") == 0 else {
+            return []
+        }
+        defer { git_reference_iterator_free(references) }
+        var commits: [git_oid] = []
+        var name: UnsafePointer<CChar>?
+        while git_reference_next_name(&name, references) == 0, let name {
+            var id = git_oid()
+            guard git_reference_name_to_id(&id, repository, name) == 0 else { continue }
+            if let commit = commit(id, repository) { commits.append(commit) }
+        }
+        return commits
+    }
+
+    /// The commits that `starts` reach and `seen` do not, newest first.
+    fileprivate static func commits(
+        from starts: [git_oid], without seen: [git_oid], _ repository: OpaquePointer
+    ) throws -> [git_oid] {
+        var walk: OpaquePointer?
+        try check(git_revwalk_new(&walk, repository), "walk the commits")
+        defer { git_revwalk_free(walk) }
+        git_revwalk_sorting(walk, GIT_SORT_TIME.rawValue)
+        for var commit in starts { try check(git_revwalk_push(walk, &commit), "walk the commits") }
+        for var commit in seen { git_revwalk_hide(walk, &commit) }
+        var commits: [git_oid] = []
+        var id = git_oid()
+        while true {
+            let code = git_revwalk_next(&id, walk)
+            if code == GIT_ITEROVER.rawValue { return commits }
+            try check(code, "walk the commits")
+            commits.append(id)
+        }
+    }
+}
+
+/// A walk over the commits of a shallow clone, whose boundary libgit2 before 1.7 takes for commits with lost parents.
+private struct ShallowWalk {
+    let repository: OpaquePointer
+    /// Commits whose parents are not here.
+    let boundary: Set<GitObjectName>
+
+    /// The commits that `starts` reach and `seen` do not, newest first.
+    ///
+    /// - Complexity: reads all commits of the clone, which are few as a rule.
+    func commits(from starts: [git_oid], without seen: [git_oid]) throws -> [git_oid] {
+        let hidden = try ancestors(of: seen, without: [:])
+        return try ancestors(of: starts, without: hidden).sorted { $0.value > $1.value }.map(\.key.oid)
+    }
+
+    /// The times of `starts` and all their ancestors, but for those that `hidden` has.
+    private func ancestors(
+        of starts: [git_oid], without hidden: [GitObjectName: git_time_t]
+    ) throws -> [GitObjectName: git_time_t] {
+        var times: [GitObjectName: git_time_t] = [:]
+        var pending = starts.map { GitObjectName($0) }
+        while let name = pending.popLast() {
+            guard times[name] == nil, hidden[name] == nil else { continue }
+            var id = name.oid
+            var commit: OpaquePointer?
+            try LibGit2.check(git_commit_lookup(&commit, repository, &id), "read commit \(name.hex)")
+            defer { git_commit_free(commit) }
+            times[name] = git_commit_time(commit)
+            if boundary.contains(name) { continue }
+            for index in 0..<git_commit_parentcount(commit) {
+                if let parent = git_commit_parent_id(commit, index) { pending.append(GitObjectName(parent.pointee)) }
+            }
+        }
+        return times
     }
 }
 

@@ -70,8 +70,7 @@ private struct RetentionWalk {
         self.repository = repository
         self.folder = folder
         self.isWanted = isWanted
-        let boundary = (try? FileSystem.readText(FileSystem.join(shared, "shallow"))) ?? ""
-        shallow = Set(boundary.split(separator: "\n").compactMap { GitObjectName(hex: $0) })
+        shallow = .shallowBoundary(in: shared)
     }
 
     // MARK: Commits

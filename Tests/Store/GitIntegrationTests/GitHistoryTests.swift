@@ -80,4 +80,53 @@ import Testing
         #expect(try repository.head().commit == head)
         #expect(try repository.log(touching: "a.txt", limit: 10).count == 2)
     }
+
+    /// What would be pushed, as `path text`, tips with a star.
+    private func outgoing(_ clone: String, tips: [String], remote: String, known: [String] = []) throws -> Set<String> {
+        let repository = try #require(try GitRepository.discover(from: clone))
+        let files = try repository.outgoingFiles(under: "registry", tips: tips, remote: remote, known: known)
+        return Set(
+            files.map { "\($0.path.dropFirst(9)) \(String(decoding: $0.bytes, as: UTF8.self))\($0.isAtTip ? "*" : "")" }
+        )
+    }
+
+    /// - Parameter options: of `git clone`.
+    @Test(arguments: [[], ["--depth", "1"], ["--depth", "2"]])
+    func outgoingFilesAreThoseOfTheCommitsThatTheOtherSideLacks(_ options: [String]) throws {
+        let scratch = try ScratchRepository()
+        for number in 1...4 { try scratch.commit("registry/a", "\(number)") }
+        try scratch.commit("registry/b", "1")
+        let old = try scratch.git("rev-parse", "HEAD")
+        let clone = scratch.folder("clone")
+        try scratch.git(["clone", "-q"] + options + ["file://" + scratch.path, clone])
+        try scratch.git("switch", "-q", "-c", "side", in: clone)
+        for text in ["5", "6"] {
+            try scratch.folder.write("clone/registry/a", text)
+            try scratch.git("commit", "-q", "-a", "-m", text, in: clone)
+        }
+        let tip = try scratch.git("rev-parse", "HEAD", in: clone)
+        #expect(try outgoing(clone, tips: [tip], remote: "origin") == ["a 5", "a 6*", "b 1*"])
+        #expect(try outgoing(clone, tips: [tip], remote: "file:///x", known: [old]) == ["a 5", "a 6*", "b 1*"])
+        #expect(try outgoing(clone, tips: [old], remote: "origin") == [])
+        // Nothing is known of the other side: all that is here goes, the whole oldest commit too.
+        let here =
+            switch options.last {
+            case "1": ["a 4", "a 5", "a 6*", "b 1*"]
+            case "2": ["a 4", "a 5", "a 6*", "b 1*"]
+            default: ["a 1", "a 2", "a 3", "a 4", "a 5", "a 6*", "b 1*"]
+            }
+        #expect(try outgoing(clone, tips: [tip], remote: "other") == Set(here))
+        // Ids that are not here are left out, and a merge is walked on both sides.
+        try scratch.git("switch", "-q", "-c", "more", old, in: clone)
+        try scratch.folder.write("clone/registry/c", "1")
+        try scratch.git("add", "-A", in: clone)
+        try scratch.git("commit", "-q", "-m", "c", in: clone)
+        try scratch.git("merge", "-q", "-m", "merge", "side", in: clone)
+        let merge = try scratch.git("rev-parse", "HEAD", in: clone)
+        let unknown = String(repeating: "1", count: 40)
+        #expect(
+            try outgoing(clone, tips: [merge], remote: "origin", known: [unknown])
+                == ["a 4", "a 5", "a 6*", "b 1*", "c 1*"])
+        #expect(try outgoing(clone, tips: [merge], remote: "other", known: [tip]) == ["a 4", "a 6*", "b 1*", "c 1*"])
+    }
 }
