@@ -150,14 +150,16 @@ import Testing
     // MARK: Git LFS
 
     /// A repository whose `data/*.bin` are kept by Git LFS: pointers in git, objects in `.git/lfs`.
-    private static func lfsRepository(_ files: [String: String]) throws -> Project {
+    private static func lfsRepository(_ files: [String: String], lineEnd: String = "\n") throws -> Project {
         let project = try Project()
-        try project.folder.write(".gitattributes", "*.txt text\n*.bin filter=lfs diff=lfs merge=lfs -text\n")
+        try project.folder.write(
+            ".gitattributes", "*.txt text\(lineEnd)*.bin filter=lfs diff=lfs merge=lfs -text\(lineEnd)")
         for (path, content) in files {
             let digest = Digest.of(content)
             try project.folder.write(
                 path,
-                "version https://git-lfs.github.com/spec/v1\noid \(digest)\nsize \(content.utf8.count)\n")
+                ["version https://git-lfs.github.com/spec/v1", "oid \(digest)", "size \(content.utf8.count)", ""]
+                    .joined(separator: lineEnd))
             let hex = digest.hex
             try project.folder.write(".git/lfs/objects/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)", content)
         }
@@ -218,5 +220,24 @@ import Testing
         #expect(result.output.contains("the extension `ext-0-foo`"))
         try FileSystem.removeFile(project.folder("data/a.bin"))
         #expect(try project.mlops("import-lfs").output.contains("hint: run `git lfs fetch`"))
+    }
+
+    @Test func pointersWithLineEndsOfWindowsAreReadToo() throws {
+        let project = try ImportTests.lfsRepository(["data/a.bin": "first", "b.bin": "second"], lineEnd: "\r\n")
+        #expect(try project.git("show", "HEAD:b.bin").output.utf8.contains(UInt8(ascii: "\r")))
+        let result = try project.mlops("import-lfs")
+        #expect(result.exitCode == 0 && result.output.contains("imported datasets/a (data/a.bin"), "\(result.all)")
+        #expect(result.output.contains("imported datasets/b "), "\(result.all)")
+        #expect(try FileSystem.readText(project.folder(".gitattributes")) == "*.txt text\r\n")
+    }
+
+    @Test func theLinesOfFilesThatWereNotTakenOverStay() throws {
+        let project = try ImportTests.lfsRepository(["data/a.bin": "first"])
+        try project.folder.write("b.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 5\n")
+        try project.git("-c", "filter.lfs.clean=cat", "add", "b.bin")
+        try project.git("commit", "-q", "-m", "Broken")
+        let result = try project.mlops("import-lfs")
+        #expect(result.exitCode == 3 && result.output.contains("failed b.bin"), "\(result.all)")
+        #expect(try FileSystem.readText(project.folder(".gitattributes")).contains("*.bin filter=lfs"))
     }
 }

@@ -12,15 +12,19 @@ struct LFSPointer {
         "https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2",
     ]
 
-    /// The pointer in `bytes`; nil if they are some other file.
+    /// The pointer in `bytes`, whose lines may end in CRLF, with blank ones around them; nil if they are some other file.
     ///
     /// - Throws: kind `.usage` for a pointer that is broken or uses extensions.
     init?(_ bytes: [UInt8]) throws {
-        guard bytes.count <= LFSPointer.longest, bytes.starts(with: Array("version ".utf8)),
-            let text = String(validating: bytes, as: UTF8.self)
-        else { return nil }
+        guard bytes.count <= LFSPointer.longest, String(validating: bytes, as: UTF8.self) != nil else { return nil }
+        // CRLF is one character, so the lines are found among the bytes.
+        let lines = bytes.split(separator: UInt8(ascii: "\n"))
+            .map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
+            .map { String(decoding: $0, as: UTF8.self) }
+            .filter { !$0.isEmpty }
+        guard lines.first?.hasPrefix("version ") == true else { return nil }
         var values: [String: String] = [:]
-        for (number, line) in text.split(separator: "\n").enumerated() {
+        for (number, line) in lines.enumerated() {
             let parts = line.split(separator: " ", maxSplits: 1)
             guard parts.count == 2 else { return nil }
             let (key, value) = (String(parts[0]), String(parts[1]))
@@ -53,11 +57,13 @@ struct LFSPointer {
 enum LFSAttributes {
     /// `text` without the lines of Git LFS that match none of `paths`, which are relative to the file's folder.
     static func removing(from text: String, keepingFor paths: [String]) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
-            let words = line.split(whereSeparator: { " \t\r".contains($0) })
+        // CRLF is one character, so the lines are found among the bytes.
+        let kept = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).filter { line in
+            let words = Substring(line).split(whereSeparator: { " \t\r".contains($0) })
             guard let pattern = words.first, !pattern.hasPrefix("#"), words.contains("filter=lfs") else { return true }
             return paths.contains { matches(String(pattern), $0) }
-        }.joined(separator: "\n")
+        }
+        return String(decoding: Array(kept.joined(separator: "\n".utf8)), as: UTF8.self)
     }
 
     /// Whether git's `pattern` may match `path`; too many rather than too few.

@@ -23,7 +23,7 @@ extension Workspace {
             throw MLOpsError(.notFound, "there is no commit yet", hint: "commit the files that Git LFS tracks first")
         }
         var report = ForeignImport(isDryRun: isDryRun)
-        var (found, plain) = try lfsFiles(&report)
+        var (found, broken, plain) = try lfsFiles(&report)
         guard !found.isEmpty || report.failureCount > 0 else {
             throw MLOpsError(
                 .notFound, "no file of HEAD is kept by Git LFS in `\(root)`",
@@ -60,7 +60,7 @@ extension Workspace {
                 try await importLFSFile(file, &names, &done, into: &report, progress: progress)
             }
         }
-        try finishLFS(all: all, done: done, folder: folder, into: &report)
+        try finishLFS(all: all, broken: broken, done: done, folder: folder, into: &report)
         return report
     }
 
@@ -136,12 +136,16 @@ extension Workspace {
 
     // MARK: Finding
 
-    /// The files of HEAD that Git LFS keeps, and the paths of all small others, both below the project.
-    private func lfsFiles(_ report: inout ForeignImport) throws -> (kept: [LFSFile], plain: [String]) {
+    /// The files of HEAD that Git LFS keeps, the paths of those whose pointers cannot be read, and of all other files, all below
+    /// the project.
+    private func lfsFiles(
+        _ report: inout ForeignImport
+    ) throws -> (kept: [LFSFile], broken: [String], plain: [String]) {
         let git = try requireGit()
         let prefix = FileSystem.relative(root, to: git.workingTree).map { $0.isEmpty ? "" : $0 + "/" } ?? ""
         let objects = try lfsObjects()
         var kept: [LFSFile] = []
+        var broken: [String] = []
         var pointerPaths: Set<[UInt8]> = []
         for (path, bytes) in try git.smallFiles(at: "HEAD", upTo: LFSPointer.longest) {
             guard path.utf8.starts(with: prefix.utf8) else { continue }
@@ -157,13 +161,14 @@ extension Workspace {
                     LFSFile(path: relative, pointer: pointer, source: lfsSource(pointer, at: relative, objects) ?? ""))
             } catch {
                 pointerPaths.insert(Array(own.utf8))
+                broken.append(own)
                 report.fail(printable(own), error)
             }
         }
         let plain = try git.fileIds(under: prefix.isEmpty ? "" : String(prefix.dropLast()), at: "HEAD").keys
             .map { String(decoding: $0.utf8.dropFirst(prefix.utf8.count), as: UTF8.self) }
             .filter { !pointerPaths.contains(Array($0.utf8)) }.sorted()
-        return (kept, plain)
+        return (kept, broken, plain)
     }
 
     private func lfsObjects() throws -> String {
@@ -191,10 +196,11 @@ extension Workspace {
 
     /// Takes the lines of Git LFS that nothing needs any more out of `.gitattributes`, and names git's commands.
     private func finishLFS(
-        all: [LFSFile], done: Set<RelativePath>, folder: RelativePath?, into report: inout ForeignImport
+        all: [LFSFile], broken: [String], done: Set<RelativePath>, folder: RelativePath?,
+        into report: inout ForeignImport
     ) throws {
         guard !done.isEmpty else { return }
-        let rest = all.map(\.path).filter { !done.contains($0) }.map(\.description)
+        let rest = all.map(\.path).filter { !done.contains($0) }.map(\.description) + broken
         for name in try attributeFiles() {
             let text = try FileSystem.readText(absolute(name))
             let base = FileSystem.parent(of: name)
