@@ -233,4 +233,47 @@ import Testing
         #expect(try FileSystem.readText(folder(".git/config")).contains("mlops") == false, "nor an empty section")
         #expect(try FileSystem.readText(folder(".git/config")).contains("[core]"))
     }
+
+    @Test func aHookThatIsSwitchedOffStaysSo() throws {
+        let project = try Project()
+        let hook = project.folder(".git/hooks/post-merge")
+        try project.folder.write(".git/hooks/post-merge", "#!/bin/sh\necho no longer\n")
+        let refused = try project.mlops("install")
+        #expect(refused.exitCode == 1 && refused.error.contains("is not executable, so git skips it"), "\(refused.all)")
+        #expect(refused.error.contains("hint: run `chmod +x \(hook)`"), "\(refused.all)")
+        #expect(!FileSystem.exists(project.folder(".git/hooks/post-checkout")), "nothing is half done")
+        #expect(try FileSystem.readText(project.folder(".git/config")).contains("mlops") == false)
+        #expect(try FileStatus.of(hook)?.permissions == 0o644)
+        try Program.run("chmod", ["700", hook], in: project.path).expectSuccess()
+        try project.mlops("install").expectSuccess()
+        #expect(try FileStatus.of(hook)?.permissions == 0o700)
+        try Program.run("chmod", ["600", hook], in: project.path).expectSuccess()
+        #expect(try project.mlops("install").exitCode == 1, "also when it was switched off later")
+        // With nothing but our lines in it, it is ours to switch on.
+        try project.folder.write(".git/hooks/pre-push", try FileSystem.read(project.folder(".git/hooks/pre-push")))
+        try FileSystem.removeFile(hook)
+        try project.mlops("install").expectSuccess()
+        #expect(try FileStatus.of(project.folder(".git/hooks/pre-push"))?.isExecutable == true)
+        // Husky runs its users' hooks whatever their mode is.
+        try project.folder.write(".husky/_/h", "#!/bin/sh\n")
+        try project.folder.write(".husky/post-merge", "npm test\n")
+        try project.git("config", "core.hooksPath", ".husky/_")
+        try project.mlops("install").expectSuccess()
+        #expect(try FileSystem.readText(project.folder(".husky/post-merge")).hasSuffix("\nnpm test\n"))
+    }
+
+    @Test func aLockedConfigurationStopsTheInstallBeforeAnythingIsWritten() throws {
+        let project = try Project()
+        try project.folder.write(".git/config.lock", "")
+        let refused = try project.mlops("install")
+        #expect(refused.exitCode == 11 && refused.error.contains("is locked by"), "\(refused.all)")
+        #expect(!FileSystem.exists(project.folder(".git/hooks/post-checkout")))
+        #expect(!FileSystem.exists(project.folder(".gitattributes")))
+        try FileSystem.removeFile(project.folder(".git/config.lock"))
+        try project.mlops("install").expectSuccess()
+        try project.folder.write(".git/config.lock", "")
+        #expect(try project.mlops("uninstall").exitCode == 11)
+        #expect(FileSystem.exists(project.folder(".git/hooks/post-checkout")))
+        #expect(FileSystem.exists(project.folder(".git/config.lock")), "it is another program's")
+    }
 }

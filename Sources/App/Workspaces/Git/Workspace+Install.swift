@@ -25,8 +25,9 @@ extension Workspace {
 
     /// Puts hooks and a merge driver for pointers into the surrounding repository; what is there already stays.
     ///
-    /// - Throws: kind `.failed` without git, for hooks that are no shell scripts or links, and for a folder of hooks that
-    ///   lies outside the repository; nothing is changed then.
+    /// - Throws: kind `.failed` without git, for hooks that are no shell scripts, links, or switched off, and for a folder of
+    ///   hooks that lies outside the repository; kind `.conflict` while another program writes git's configuration. Nothing is
+    ///   changed then.
     package func installHooks() throws -> HookInstallation {
         let place = try hookPlace()
         var files: [(path: String, text: String, mode: UInt32)] = []
@@ -38,18 +39,26 @@ extension Workspace {
                     .failed, "the hook `\(path)` is no shell script, so nothing can be added to it",
                     hint: "call `mlops hook \(hook.rawValue) -- \"$@\"` in it, or see `mlops install --print`")
             }
-            if new != old || mode & 0o111 == 0 { files.append((path, new, mode | 0o755)) }
+            let isDisabled = mode & 0o111 == 0 && !place.runsAnyMode
+            // To switch it on would start the user's lines, which git skips.
+            if isDisabled, let old, !place.script.removing(from: old).isEmpty {
+                throw MLOpsError(
+                    .failed, "the hook `\(path)` is not executable, so git skips it",
+                    hint: "run `chmod +x \(path)` if it should run, else move it away; then run `mlops install` again")
+            }
+            if new != old || isDisabled { files.append((path, new, isDisabled ? mode | 0o755 : mode)) }
         }
         let attributes = try attributesText()
+        // First what may be locked.
+        let git = try requireGit()
+        var hasChanged = try git.setConfiguration(Workspace.driverTitleKey, to: "three-way merge of mlops pointers")
+        if try git.setConfiguration(Workspace.driverKey, to: place.script.mergeDriver) { hasChanged = true }
         var changed: [String] = []
         if !files.isEmpty { try FileSystem.createDirectories(place.folder) }
         for file in files {
             try FileSystem.replace(file.path, with: Array(file.text.utf8), mode: file.mode)
             changed.append(file.path)
         }
-        let git = try requireGit()
-        var hasChanged = try git.setConfiguration(Workspace.driverTitleKey, to: "three-way merge of mlops pointers")
-        if try git.setConfiguration(Workspace.driverKey, to: place.script.mergeDriver) { hasChanged = true }
         let lines = attributes.split(separator: "\n", omittingEmptySubsequences: false)
         if !lines.contains(Workspace.attributesLine[...]) {
             let separator = attributes.isEmpty || attributes.hasSuffix("\n") ? "" : "\n"
@@ -126,7 +135,8 @@ extension Workspace {
 
     // MARK: Places
 
-    private func hookPlace() throws -> (folder: String, script: HookScript) {
+    /// - Returns: `runsAnyMode` where hooks run that are not executable, too.
+    private func hookPlace() throws -> (folder: String, script: HookScript, runsAnyMode: Bool) {
         let git = try requireGit()
         let (configured, isConfigured) = try git.hooksFolder()
         var folder = FileSystem.resolved(configured) ?? configured
@@ -140,12 +150,11 @@ extension Workspace {
                 hint: "add the lines of `mlops install --print` there, or run `git config core.hooksPath .git/hooks`")
         }
         // Husky: git runs the scripts that husky makes in `_`, and those run the user's in the folder above.
-        if FileSystem.name(of: folder) == "_", FileSystem.exists(FileSystem.join(folder, "h")) {
-            folder = FileSystem.parent(of: folder)
-        }
+        let isHusky = FileSystem.name(of: folder) == "_" && FileSystem.exists(FileSystem.join(folder, "h"))
+        if isHusky { folder = FileSystem.parent(of: folder) }
         // What is in the work tree may be committed, and this machine's path means nothing elsewhere.
         let executable = isOwn ? environment.executable : nil
-        return (folder, HookScript(project: try projectBelowGit(), executable: executable))
+        return (folder, HookScript(project: try projectBelowGit(), executable: executable), isHusky)
     }
 
     private func projectBelowGit() throws -> String {
