@@ -276,4 +276,80 @@ import Testing
         #expect(FileSystem.exists(project.folder(".git/hooks/post-checkout")))
         #expect(FileSystem.exists(project.folder(".git/config.lock")), "it is another program's")
     }
+
+    /// `other` has changed the images, and both branches `notes.txt`, so that merging them stops there.
+    private static func diverged() throws -> Project {
+        let project = try installed()
+        for branch in ["main", "other"] {
+            if branch == "other" { try project.git("switch", "-q", "-c", "other", "HEAD^") }
+            try project.folder.write("notes.txt", "\(branch)\n")
+            if branch == "other" {
+                try project.folder.write("data/images/1.txt", "theirs\n")
+                try FileSystem.removeFile(project.folder("data/images/4.txt"))
+                try project.folder.write("data/images/5.txt", "new\n")
+            }
+            try record(project, branch)
+        }
+        try project.git("switch", "-q", "main")
+        return project
+    }
+
+    private static func expectTheirs(_ project: Project) throws {
+        #expect(try text(project, "1") == "theirs\n")
+        #expect(try text(project, "5") == "new\n")
+        #expect(!FileSystem.exists(project.folder("data/images/4.txt")))
+        #expect(try project.mlops("status", "--quiet").output == "")
+    }
+
+    @Test func filesFollowTheCommitThatEndsAMergeWithConflicts() throws {
+        let project = try GitComfortTests.diverged()
+        #expect(try Program.run("git", ["merge", "other"], in: project.path).exitCode == 1)
+        #expect(try GitComfortTests.text(project, "1") == "image 1\n", "git has called no hook yet")
+        try project.folder.write("notes.txt", "both\n")
+        try project.commit("Merge")
+        try GitComfortTests.expectTheirs(project)
+        try project.folder.write("data/images/0.txt", "not recorded\n")
+        let plain = try Program.run("git", ["commit", "-q", "--allow-empty", "-m", "Plain"], in: project.path)
+        #expect(plain.exitCode == 0 && plain.all == "exit 0\n", "a commit with one parent is none of its business")
+        #expect(try GitComfortTests.text(project, "0") == "not recorded\n")
+    }
+
+    @Test func filesFollowARebase() throws {
+        let project = try GitComfortTests.diverged()
+        try project.git("switch", "-q", "other")
+        let log = project.folder(".git/rewritten")
+        try project.mlops("uninstall").expectSuccess()
+        let own = "#!/bin/sh\nwhile read old new; do echo \"$1 $old $new\" >> '\(log)'; done\n"
+        try project.folder.write(".git/hooks/post-rewrite", own)
+        try Program.run("chmod", ["+x", ".git/hooks/post-rewrite"], in: project.path).expectSuccess()
+        try project.mlops("install").expectSuccess()
+        #expect(try Program.run("git", ["rebase", "main"], in: project.path).exitCode != 0)
+        try project.folder.write("notes.txt", "both\n")
+        try project.git("add", "notes.txt")
+        try project.git("-c", "core.editor=true", "rebase", "--continue")
+        try GitComfortTests.expectTheirs(project)
+        #expect(try FileSystem.readText(log).hasPrefix("rebase "), "the user's own lines still get git's")
+    }
+
+    @Test func withoutMlopsGitMergesTheLines() throws {
+        let project = try GitComfortTests.installed()
+        // As installed into a folder that other machines use, with no mlops on PATH.
+        try project.git("config", "core.hooksPath", "hooks")
+        try project.mlops("install").expectSuccess()
+        #expect(try project.git("config", "merge.mlops-pointer.driver").output.contains("mlops=''"))
+        let path = ["PATH": "/usr/bin:/bin"]
+        try #require(!FileSystem.exists("/usr/bin/mlops") && !FileSystem.exists("/bin/mlops"))
+        let pointer = "registry/datasets/images.yaml"
+        let base = try FileSystem.readText(project.folder(pointer))
+        try project.git("switch", "-q", "-c", "other")
+        try project.folder.write(pointer, base.replacing("digest: sha256:", with: "digest: sha256:1"))
+        try project.commit("Other")
+        try project.git("switch", "-q", "main")
+        try project.folder.write(pointer, base.replacing("digest: sha256:", with: "digest: sha256:2"))
+        try project.commit("Main")
+        let merge = try Program.run("git", ["merge", "other"], in: project.path, environment: path)
+        #expect(merge.exitCode == 1 && merge.all.contains("mlops was not found"), "\(merge.all)")
+        let text = try FileSystem.readText(project.folder(pointer))
+        #expect(text.contains("<<<<<<< ours\ndigest: sha256:2") && text.contains(">>>>>>> theirs"), "\(text)")
+    }
 }

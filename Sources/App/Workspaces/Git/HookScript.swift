@@ -4,7 +4,20 @@ internal import Basics
 package enum GitHook: String, Sendable, CaseIterable {
     case postCheckout = "post-checkout"
     case postMerge = "post-merge"
+    /// For merges that stopped at a conflict: git does not call `post-merge` when their commit is made.
+    case postCommit = "post-commit"
+    /// For rebases.
+    case postRewrite = "post-rewrite"
     case prePush = "pre-push"
+
+    /// A shell's test for the calls that are not worth the start of a program; nil if each is.
+    fileprivate var hasNothingToDo: String? {
+        switch self {
+        case .postCommit: "! git rev-parse -q --verify 'HEAD^2' >/dev/null 2>&1"
+        case .postRewrite: "[ \"$1\" != rebase ]"
+        case .postCheckout, .postMerge, .prePush: nil
+        }
+    }
 }
 
 /// The text of a hook: a shell script with a marked block of ours, which leaves the lines around it as they are.
@@ -47,8 +60,8 @@ struct HookScript {
             """
             : """
             \(find)
-            if [ -x "$mlops" ]; then
-                "$mlops"\(folder) hook \(hook.rawValue) -- "$@" || :
+            if \(hook.hasNothingToDo.map { "\($0); then\n    :\nelif " } ?? "")[ -x "$mlops" ]; then
+                "$mlops"\(folder) hook \(hook.rawValue) -- "$@" </dev/null || :
             else
                 echo 'warning: mlops was not found, so data files stay as they are' >&2
                 echo 'hint: put it on PATH, then run `mlops checkout`' >&2
@@ -104,10 +117,15 @@ struct HookScript {
         text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     }
 
-    /// The command of the merge driver, as git's configuration has it.
+    /// The command of the merge driver, as git's configuration has it; git's own merge of lines where mlops cannot be run.
     var mergeDriver: String {
         let fallback = (executable.map(shellQuoted) ?? "''").replacing("%", with: "%%")
-        return "mlops=$(command -v mlops) || mlops=\(fallback); \"$mlops\" merge-pointer %O %A %B %P"
+        return """
+            mlops=$(command -v mlops) || mlops=\(fallback); \
+            if [ -x "$mlops" ]; then "$mlops" merge-pointer %O %A %B %P; code=$?; [ $code -gt 1 ] || exit $code; \
+            else echo 'warning: mlops was not found, so git merges the lines of a pointer' >&2; fi; \
+            git merge-file --marker-size=%L -L ours -L base -L theirs %A %O %B
+            """
     }
 }
 

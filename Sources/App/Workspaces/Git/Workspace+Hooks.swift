@@ -38,6 +38,15 @@ extension Workspace {
         await follow(isSquash ? nil : changedArtifacts(from: "ORIG_HEAD", to: "HEAD"))
     }
 
+    /// The same after the commit that ends a merge with conflicts; nothing for a commit with one parent.
+    package func followCommit() async throws -> HookReport {
+        guard let git = try git, (try? git.commit("HEAD^2")) != nil else { return HookReport() }
+        return await follow(changedArtifacts(from: "HEAD^1", to: "HEAD"))
+    }
+
+    /// The same after a rebase, in the middle of which files may have followed any of its commits.
+    package func followRebase() async throws -> HookReport { await follow(nil) }
+
     /// The artifacts whose pointers differ between two commits; nil if that cannot be told.
     private func changedArtifacts(from old: String, to new: String) -> Set<ArtifactName>? {
         guard let git = try? git, let prefix = try? gitPath(of: "registry"),

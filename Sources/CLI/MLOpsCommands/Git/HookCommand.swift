@@ -32,6 +32,10 @@ struct HookCommand: Verb {
                 guard arguments.count == 1 else { throw wrongCount(1) }
                 return try await workspace.followMerge(isSquash: arguments[0] == "1")
             }
+        case .postCommit: await follow(console) { try await $0.followCommit() }
+        case .postRewrite:
+            // The other is `amend`, which changes no file.
+            if arguments.first == "rebase" { await follow(console) { try await $0.followRebase() } }
         case .prePush: try await push(console)
         case nil:
             throw MLOpsError(

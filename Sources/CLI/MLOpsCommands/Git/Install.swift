@@ -7,8 +7,9 @@ struct Install: Verb {
     static let configuration = CommandConfiguration(
         commandName: "install", abstract: "Let git check out, push and merge data along with pointers",
         discussion: """
-            Writes the hooks post-checkout, post-merge and pre-push, a merge driver for pointers into git's configuration,
-            and a line for it into .gitattributes. Hooks that are there stay and run too. Once in each clone.
+            Writes the hooks post-checkout, post-merge, post-commit, post-rewrite and pre-push, a merge driver for pointers
+            into git's configuration, and a line for it into .gitattributes. Hooks that are there stay and run too.
+            Once in each clone.
 
             Examples:
               mlops install
