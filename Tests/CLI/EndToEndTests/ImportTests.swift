@@ -96,6 +96,41 @@ import Testing
         #expect(!FileSystem.exists(folder("data/train.csv.dvc")))
     }
 
+    @Test func outputsOfTemplatesThatGitKeepsStay() throws {
+        let folder = try ImportTests.dvcRepository()
+        try folder.write(
+            "loop/dvc.yaml",
+            """
+            stages:
+              train:
+                foreach: [a, b]
+                do:
+                  cmd: x
+                  outs:
+                  - ${dir}/${item}
+                  - ${dir}/${item}.json:
+                      cache: false
+                  - log-${item}.txt
+            """)
+        var lock = "schema: '2.0'\nstages:\n"
+        for item in ["a", "b"] {
+            lock += "  train@\(item):\n    cmd: x\n    outs:\n"
+            for path in ["m/\(item)", "m/\(item).json", "log-\(item).txt"] {
+                try folder.write("loop/\(path)", path)
+                lock += "    - path: \(path)\n      hash: md5\n      md5: \(MD5Hasher.hex(of: Array(path.utf8)))\n"
+            }
+        }
+        try folder.write("loop/dvc.lock", lock)
+        let result = try Program.mlops(["import-dvc"], in: folder.path)
+        #expect(result.exitCode == 0, "\(result.all)")
+        for path in ["m/a", "m/b", "log-a.txt", "log-b.txt"] {
+            #expect(result.output.contains("(loop/\(path): 1 file"), "\(path): \(result.all)")
+        }
+        for path in ["m/a.json", "m/b.json"] {
+            #expect(result.output.contains("loop/dvc.lock: \(path): `cache: false`"), "\(result.all)")
+        }
+    }
+
     /// A bucket that serves the files of a folder.
     private static func bucket(of folder: String) throws -> ScriptedServer {
         try ScriptedServer { request in

@@ -88,7 +88,7 @@ struct DVCReader {
                 let folder = FileSystem.absolute(settings.folder ?? ".", from: folder(of: file))
                 for out in try map.value("outs")?.list() ?? [] {
                     let path = (try? out.map().value("path")?.scalarText()) ?? ""
-                    if settings.uncached.contains(path) {
+                    if settings.keepsWithGit(path) {
                         note("\(file): \(path)", "`cache: false`: git keeps it, so it stays as it is")
                     } else {
                         read(out, file: file, folder: folder, source: "dvc stage \(stage.key)", notes: [])
@@ -100,28 +100,64 @@ struct DVCReader {
         }
     }
 
-    /// What `dvc.yaml` says of stages that `dvc.lock` does not repeat.
+    /// What `dvc.yaml` says of a stage that `dvc.lock` does not repeat.
+    private struct StageSettings {
+        var folder: String?
+        /// Whether DVC keeps the outputs, by their paths, which may have `${…}` in them.
+        var isCached: [String: Bool] = [:]
+
+        /// Whether the output `path` has `cache: false`. Of several templates that match, the one with most text of its own counts.
+        func keepsWithGit(_ path: String) -> Bool {
+            if let exact = isCached[path] { return !exact }
+            let matching = isCached.compactMap { template, isCached in
+                StageSettings.literals(of: template, matching: path).map { (length: $0, isCached: isCached) }
+            }
+            // Of two that say as much, the one by which the output is imported.
+            let best = matching.max { ($0.length, $0.isCached ? 1 : 0) < ($1.length, $1.isCached ? 1 : 0) }
+            return best?.isCached == false
+        }
+
+        /// The bytes of `template` outside of `${…}`, if `path` has them in their order; nil if not, or if there is no `${…}`.
+        private static func literals(of template: String, matching path: String) -> Int? {
+            var parts: [Substring] = []
+            var rest = template[...]
+            while let start = rest.firstRange(of: "${"), let end = rest[start.upperBound...].firstIndex(of: "}") {
+                parts.append(rest[..<start.lowerBound])
+                rest = rest[rest.index(after: end)...]
+            }
+            guard let first = parts.first, path.hasPrefix(first) else { return nil }
+            var left = path.dropFirst(first.count)
+            for part in parts.dropFirst() where !part.isEmpty {
+                guard let found = left.firstRange(of: part) else { return nil }
+                left = left[found.upperBound...]
+            }
+            guard left.hasSuffix(rest) else { return nil }
+            return parts.reduce(rest.utf8.count) { $0 + $1.utf8.count }
+        }
+    }
+
     private struct Specification {
         var stages: YAMLMap?
 
-        func stage(_ name: String) throws -> (folder: String?, uncached: Set<String>) {
+        func stage(_ name: String) throws -> StageSettings {
             // `train@0` comes from the template `train`.
             let base = String(name.prefix { $0 != "@" })
-            guard var map = try (stages?.value(name) ?? stages?.value(base))?.map() else { return (nil, []) }
+            guard var map = try (stages?.value(name) ?? stages?.value(base))?.map() else { return StageSettings() }
             if let template = try map.map("do") { map = template }
             let folder = try map.value("wdir")?.scalarText()
             if folder?.contains("${") == true {
                 throw MLOpsError(.usage, "`wdir` of the stage has parameters, so its paths are not known")
             }
-            var uncached: Set<String> = []
+            var settings = StageSettings(folder: folder)
             for key in ["outs", "metrics", "plots"] {
                 for item in (try? map.value(key)?.list()) ?? [] {
+                    if let path = try? item.scalarText() { settings.isCached[path] = true }
                     for entry in (try? item.map().entries) ?? [] {
-                        if (try? entry.value.map().bool("cache")) == false { uncached.insert(entry.key) }
+                        settings.isCached[entry.key] = (try? entry.value.map().bool("cache")) != false
                     }
                 }
             }
-            return (folder, uncached)
+            return settings
         }
     }
 
