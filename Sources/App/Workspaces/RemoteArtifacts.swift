@@ -168,6 +168,7 @@ package struct RemoteArtifacts: Sendable {
         guard let status = try FileStatus.of(path), status.kind == (root.kind == .tree ? .directory : .file) else {
             return false
         }
+        if root.kind == .tree, ScratchFolder.isLeft(in: path) { return false }
         // The store is looked at by nobody: it only knows how to read a folder.
         let store = try ContentStore(folder: FileSystem.temporaryPath(beside: path))
         return try await store.identify(path: path) == root

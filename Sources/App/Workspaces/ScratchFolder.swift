@@ -97,6 +97,9 @@ struct ScratchFolder: Sendable {
 
     private var oldPath: String { FileSystem.join(path, ScratchFolder.oldName) }
 
+    /// Whether an interrupted call has left a scratch folder in the folder `target`.
+    static func isLeft(in target: String) -> Bool { FileSystem.exists(FileSystem.join(target, innerName)) }
+
     /// What the folder `target` holds, but for a scratch folder.
     static func others(in target: String) throws -> [String] {
         try FileSystem.list(target).filter { $0 != innerName }

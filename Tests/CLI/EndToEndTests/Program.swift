@@ -82,6 +82,7 @@ enum Program {
         variables["NO_COLOR"] = "1"
         variables["HOME"] = folder
         variables["GIT_CONFIG_GLOBAL"] = "/dev/null"
+        variables["GIT_CONFIG_NOSYSTEM"] = "1"
         for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"] { variables[name] = "Test" }
         for name in ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] { variables[name] = "test@example.org" }
         process.environment = variables.merging(environment) { _, new in new }

@@ -74,6 +74,7 @@ struct HookScript {
     ///
     /// - Returns: nil if `text` is no shell script.
     func inserting(_ hook: GitHook, into text: String) -> String? {
+        if text.contains(block(of: hook)) { return text }
         let rest = removing(from: text)
         if rest.isEmpty { return "#!/bin/sh\n" + block(of: hook) }
         guard rest.hasPrefix("#!") else { return block(of: hook) + rest }
