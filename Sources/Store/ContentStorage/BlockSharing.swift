@@ -7,7 +7,7 @@ internal import Synchronization
 /// others; ioctl_ficlonerange(2)): it takes no room of its own until it is written to, and packs never change.
 struct BlockSharing {
     /// Smaller files are copied.
-    static let minimum: Int64 = 1 << 20
+    static let minimum: Int64 = 512 << 10
     /// What a file system allocates at least, as a rule; where it is more, sharing fails and the bytes are copied.
     private static let block = PackFormat.pageLength
     private static let copyLength: Int64 = 1 << 20

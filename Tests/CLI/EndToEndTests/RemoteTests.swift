@@ -43,6 +43,28 @@ import Testing
         try other.expectSuccess()
     }
 
+    @Test func aRemoteThatIsGoneIsNotMadeAnew() throws {
+        let project = try Project()
+        let shared = try TemporaryFolder()
+        let add = ["remote", "add", "disk", shared("mount/remote")]
+        try Program.mlops(add, in: project.path).expectSuccess()
+        try project.folder.write("x", "one")
+        try project.mlops("add", "x").expectSuccess()
+        try project.mlops("push").expectSuccess()
+        try FileSystem.rename(shared("mount"), to: shared("unmounted"))
+        try project.folder.write("x", "two")
+        try project.mlops("add", "x").expectSuccess()
+        let refused = try project.mlops("push")
+        #expect(refused.exitCode == 1 && refused.error.contains("holds nothing"), "\(refused.all)")
+        #expect(!FileSystem.exists(shared("mount")))
+        try FileSystem.rename(shared("unmounted"), to: shared("mount"))
+        try project.mlops("push").expectSuccess()
+        try FileSystem.removeTree(shared("mount"))
+        try Program.mlops(add, in: project.path).expectSuccess()
+        try project.mlops("push").expectSuccess()
+        try project.mlops("fsck", "--remote", "--read-data").expectSuccess()
+    }
+
     @Test func whatWasNeverPushedIsToldByItsName() throws {
         let project = try Project()
         let shared = try TemporaryFolder()

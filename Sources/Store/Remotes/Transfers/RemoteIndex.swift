@@ -103,6 +103,14 @@ struct RemoteIndexReader: Sendable {
         try FileSystem.replaceUnflushed(cachePath(of: key), with: bytes)
     }
 
+    /// Whether the remote has no index, and had one when it was last looked at from here: a disk that is not mounted, as a rule.
+    func hasVanished() async throws -> Bool {
+        guard FileSystem.isDirectory(cacheFolder),
+            try FileSystem.list(cacheFolder).contains(where: { digest(of: $0) != nil })
+        else { return false }
+        return try await remote.list(RemoteIndexReader.folder).isEmpty
+    }
+
     private func file(_ key: String) async throws -> PackIndexFile {
         let path = cachePath(of: key)
         if FileSystem.exists(path), let bytes = try? FileSystem.read(path), Digest.of(bytes) == digest(of: key) {

@@ -21,12 +21,15 @@ extension Transfer {
 
     /// Sends what the remote lacks of `roots`; nothing at all if it has everything.
     ///
-    /// - Throws: kind `.damaged` if local content is missing or hurt, and the errors of the remote. Whatever was sent before
-    ///   is used by the next push.
+    /// - Throws: kind `.damaged` if local content is missing or hurt, `.failed` if the remote held data once and holds nothing now, and
+    ///   the errors of the remote. Whatever was sent before is used by the next push.
     package func push(_ roots: [ContentRoot]) async throws -> TransferReport {
         let start = ContinuousClock.now
-        try await RemoteFormat.establish(remote)
         let reader = indexReader
+        if try await !RemoteFormat.check(remote) {
+            if try await reader.hasVanished() { throw vanished }
+            try await RemoteFormat.establish(remote)
+        }
         let (index, packSizes) = try await reader.read(checksPacks: true)
         let missing = try await missingObjects(of: roots, from: index)
         var report = TransferReport()
@@ -118,6 +121,12 @@ extension Transfer {
             writer.abandon()
             throw error
         }
+    }
+
+    private var vanished: MLOpsError {
+        MLOpsError(
+            .failed, "the remote `\(remote.location)` holds nothing, and held data before",
+            hint: "mount its disk, or check its address; to start anew there, run `mlops remote add` for it once more")
     }
 
     /// Sends one pack unless it lies there whole already, left by a push that was interrupted.
