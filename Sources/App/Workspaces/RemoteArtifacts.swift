@@ -116,6 +116,7 @@ package struct RemoteArtifacts: Sendable {
             // The folder that a link leads to is filled, and the link stays.
             if try FileStatus.of(target)?.kind == .symlink { target = FileSystem.resolved(target) ?? target }
             try await ScratchFolder.settle(in: target)
+            if part == nil { try ScratchFolder.refuseProject(target) }
         }
         if part == nil, !replaces, FileSystem.exists(target) { try await refuseOther(than: root, at: target) }
         var outcome = DownloadOutcome(

@@ -105,6 +105,14 @@ struct ScratchFolder: Sendable {
         try FileSystem.list(target).filter { $0 != innerName }
     }
 
+    /// Refuses a repository or a project as the folder that is filled: nobody wants it to go away.
+    static func refuseProject(_ target: String) throws {
+        guard let own = try others(in: target).first(where: { [".git", ".mlops"].contains($0) }) else { return }
+        throw MLOpsError(
+            .failed, "`\(target)` holds `\(own)`, which would go away with all else in it",
+            hint: "name a folder inside of it")
+    }
+
     static func holdsOther(_ path: String) -> MLOpsError {
         MLOpsError(
             .failed, "`\(path)` exists and holds something else",
@@ -162,6 +170,7 @@ struct ScratchFolder: Sendable {
     private func fill(_ target: String, replaces: Bool) throws {
         let (old, new) = (try ScratchFolder.others(in: target), try FileSystem.list(finishedPath))
         guard replaces || old.isEmpty else { throw ScratchFolder.holdsOther(target) }
+        try ScratchFolder.refuseProject(target)
         guard !new.contains(ScratchFolder.innerName) else {
             throw MLOpsError(
                 .failed,

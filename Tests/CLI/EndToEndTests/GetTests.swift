@@ -138,6 +138,15 @@ import Testing
         #expect(try FileSystem.list(shop.folder("here/empty")) == ["run.sh", "weights"])
     }
 
+    @Test func aRepositoryIsNotReplaced() throws {
+        let shop = try Shop()
+        try shop.folder.write("here/repo/.git/HEAD", "ref")
+        let refused = try shop.get("models/net", "repo", "--force")
+        #expect(refused.exitCode == 1 && refused.error.contains("`.git`"), "\(refused.all)")
+        #expect(try shop.folder.read("here/repo/.git/HEAD") == Array("ref".utf8))
+        #expect(try FileSystem.list(shop.folder("here/repo")) == [".git"])
+    }
+
     @Test func saysWhatIsNotThere() throws {
         let shop = try Shop()
         let expected = [
