@@ -11,7 +11,7 @@ package enum GitHook: String, Sendable, CaseIterable {
     case prePush = "pre-push"
 
     /// A shell's test for the calls that are not worth the start of a program; nil if each is.
-    fileprivate var hasNothingToDo: String? {
+    fileprivate var skipTest: String? {
         switch self {
         case .postCommit: "! git rev-parse -q --verify 'HEAD^2' >/dev/null 2>&1"
         case .postRewrite: "[ \"$1\" != rebase ]"
@@ -60,7 +60,7 @@ struct HookScript {
             """
             : """
             \(find)
-            if \(hook.hasNothingToDo.map { "\($0); then\n    :\nelif " } ?? "")[ -x "$mlops" ]; then
+            if \(hook.skipTest.map { "\($0); then\n    :\nelif " } ?? "")[ -x "$mlops" ]; then
                 "$mlops"\(folder) hook \(hook.rawValue) -- "$@" </dev/null || :
             else
                 echo 'warning: mlops was not found, so data files stay as they are' >&2
