@@ -49,7 +49,7 @@ struct ScratchFolder: Sendable {
     /// Removes what was fetched before the machine started: it was not flushed, so a power cut may have left it in part.
     private static func forgetEarlierBoots(_ path: String) throws {
         let note = FileSystem.join(path, bootName)
-        let boot = (try? FileSystem.readText("/proc/sys/kernel/random/boot_id")) ?? ""
+        let boot = MachineStart.id ?? ""
         if !boot.isEmpty, (try? FileSystem.readText(note)) == boot { return }
         try FileSystem.removeTree(FileSystem.join(path, storeName))
         try FileSystem.replaceUnflushed(note, with: Array(boot.utf8))

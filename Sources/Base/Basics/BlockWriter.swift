@@ -94,7 +94,7 @@ package final class BlockWriter: @unchecked Sendable {
             lendable.signal()
             throw error
         }
-        let start = isShared && bytes.phase > 0 ? BlockWriter.alignment : 0
+        let start = isShared ? bytes.phase + head : 0
         let end = bytes.fromPage.count / BlockWriter.alignment * BlockWriter.alignment
         queue.async { [sink, lendable] in
             sink.write(UnsafeRawBufferPointer(rebasing: bytes.fromPage[start..<end]))

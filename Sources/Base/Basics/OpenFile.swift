@@ -55,18 +55,39 @@ package final class OpenFile: Sendable {
 
     /// Reads into `buffer` at `offset` until it is full or the file ends; the count of bytes read.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+        try move(buffer.count, "read") { done in
+            pread(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset) + off_t(done))
+        }
+    }
+
+    /// Repeats `call`, which moves bytes and may move fewer than it is asked for, until `count` are moved or no more are there.
+    ///
+    /// - Parameters:
+    ///   - action: what it does, for errors.
+    ///   - call: told how many are moved already; as `read(2)` gives how many it moved, or -1 with errno.
+    @inline(__always)
+    private func move(_ count: Int, _ action: String, _ call: (_ done: Int) -> Int) throws -> Int {
         var total = 0
-        while total < buffer.count {
-            let count = pread(
-                descriptor, buffer.baseAddress?.advanced(by: total), buffer.count - total, off_t(offset) + off_t(total))
-            if count < 0 {
+        while total < count {
+            let moved = call(total)
+            if moved < 0 {
                 if errno == EINTR { continue }
-                throw MLOpsError.system("read", path, errno: errno)
+                throw MLOpsError.system(action, path, errno: errno)
             }
-            if count == 0 { break }
-            total += count
+            if moved == 0 { break }
+            total += moved
         }
         return total
+    }
+
+    @inline(__always)
+    private func writeAll(
+        _ bytes: UnsafeRawBufferPointer, _ call: (_ rest: UnsafeRawBufferPointer, _ done: Int) -> Int
+    ) throws {
+        try Failpoint.reach("file.write", writing: bytes, to: self)
+        let count = try move(bytes.count, "write") { call(UnsafeRawBufferPointer(rebasing: bytes[$0...]), $0) }
+        // No disk takes nothing without saying why.
+        guard count == bytes.count else { throw MLOpsError.system("write", path, errno: EIO) }
     }
 
     /// Exactly `count` bytes from `offset`.
@@ -86,16 +107,11 @@ package final class OpenFile: Sendable {
 
     /// Writes all of `bytes` at the file's position; a short write is continued.
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
-        try Failpoint.reach("file.write", writing: bytes, to: self)
-        var total = 0
-        while total < bytes.count {
-            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total)
-            if count < 0 {
-                // What is not aligned cannot pass the page cache by: neither the end of a file nor what a short write left.
-                if errno == EINTR || errno == EINVAL && mlops_set_direct(descriptor, 0) == 1 { continue }
-                throw MLOpsError.system("write", path, errno: errno)
-            }
-            total += count
+        try writeAll(bytes) { rest, _ in
+            let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            // What is not aligned cannot pass the page cache by: neither the end of a file nor what a short write left.
+            guard count < 0, errno == EINVAL, mlops_set_direct(descriptor, 0) == 1 else { return count }
+            return Glibc.write(descriptor, rest.baseAddress, rest.count)
         }
     }
 
@@ -103,16 +119,8 @@ package final class OpenFile: Sendable {
 
     /// Writes all of `bytes` from `offset` on, wherever the file's position is.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
-        try Failpoint.reach("file.write", writing: bytes, to: self)
-        var total = 0
-        while total < bytes.count {
-            let count = pwrite(
-                descriptor, bytes.baseAddress?.advanced(by: total), bytes.count - total, off_t(offset) + off_t(total))
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw MLOpsError.system("write", path, errno: errno)
-            }
-            total += count
+        try writeAll(bytes) { rest, done in
+            pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
         }
     }
 

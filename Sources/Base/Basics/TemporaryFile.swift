@@ -12,10 +12,7 @@ package enum TemporaryFile {
 
     /// Tells the machine's run, so that a network disk's temporaries of other machines are told apart: their locks need not
     /// be seen here.
-    private static let boot: String = {
-        let id = (try? FileSystem.readText("/proc/sys/kernel/random/boot_id")) ?? ""
-        return String(id.prefix(8)).filter { $0.isASCII && ($0.isLetter || $0.isNumber) }
-    }()
+    private static let boot = (MachineStart.id ?? "").prefix(8).filter { $0 != "-" }
 
     /// A file of another machine, or from before a restart, is left alone for this long.
     private static let patience: Int64 = 86_400_000_000_000

@@ -176,8 +176,8 @@ final class AddWorker: @unchecked Sendable {
                 var end = position + 1
                 while end < fresh.count, frames[end] == nil, fresh[end] == fresh[end - 1] + 1 { end += 1 }
                 let range = index..<fresh[end - 1] + 1
-                if let offset, run.slice(range).count >= PackFormat.alignedRunMinimum {
-                    try target.align(to: (offset + Int64(run.starts[index])) % PackFormat.pageLength)
+                if let offset {
+                    try target.align(runOf: run.slice(range).count, to: offset + Int64(run.starts[index]))
                 }
                 try target.append(run, range)
                 for index in range { stored[index] = Int(run.lengths[index]) }

@@ -16,14 +16,10 @@ struct CheckoutLog: Sendable {
 
     let path: String
 
-    /// The present start of the machine; nil where the kernel does not tell.
-    private static let boot: String? = (try? FileSystem.readText("/proc/sys/kernel/random/boot_id"))
-        .map { String($0.prefix { !$0.isWhitespace }) }
-
     /// Notes a checkout that begins, so that a power cut does not take the note. It is advice: without it a file that is torn
     /// is taken for the user's.
     func begin(at start: Int64) -> Entry? {
-        guard let boot = CheckoutLog.boot else { return nil }
+        guard let boot = MachineStart.id else { return nil }
         shorten()
         LineLog.append(["\(boot) \(start) -"], to: path, flushes: true)
         return Entry(boot: boot, start: start)
@@ -34,7 +30,7 @@ struct CheckoutLog: Sendable {
     /// The times of the checkouts before the machine was last started: as long as it runs, no file loses bytes. One whose end
     /// is not known was cut off.
     func beforeStart() -> [ClosedRange<Int64>] {
-        guard let boot = CheckoutLog.boot, let text = try? FileSystem.readText(path) else { return [] }
+        guard let boot = MachineStart.id, let text = try? FileSystem.readText(path) else { return [] }
         var ends: [Entry: Int64] = [:]
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: " ")

@@ -332,7 +332,7 @@ private struct MixedPackCopy {
             _ = try frame.decoded()
             let open = try writer ?? store.packWriter()
             writer = open
-            if runLength >= PackFormat.alignedRunMinimum { try open.align(to: entry.offset % PackFormat.pageLength) }
+            try open.align(runOf: runLength, to: entry.offset)
             try open.append(frame)
             if open.isFull { try install() }
         }

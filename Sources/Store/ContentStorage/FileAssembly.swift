@@ -50,7 +50,7 @@ struct FileAssembly: Sendable {
             case .loaded(let stretch):
                 guard let location = stretch.locations[index], location.codec == .raw else { return false }
                 return (location.offset - offset) % PackFormat.pageLength == 0
-            case .received(let batch): return batch.isRaw && batch.stored.count >= PackFormat.alignedRunMinimum
+            case .received(let batch): return batch.isRaw && PackFormat.aligns(runOf: batch.stored.count)
             }
         }
     }
@@ -104,9 +104,8 @@ struct FileAssembly: Sendable {
         try incoming?.keeper?.finish()
         queue.sync {}
         try writer.finish()
-        if proof.withLock({ $0.proves(digest) }) { return try sharing?.finish() ?? () }
-        // It must be there to be looked at once more.
         try sharing?.finish()
+        if proof.withLock({ $0.proves(digest) }) { return }
         // Midstates that somebody noted wrongly must not make a file unreadable that is right.
         guard try !midstates.isEmpty && Digest.of(file) == digest else { throw try culprit() }
     }

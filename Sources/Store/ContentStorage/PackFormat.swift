@@ -14,8 +14,8 @@ enum PackFormat {
     /// Zeros may stand before a frame, fewer than this: a run of chunks begins where in a page it does in its file, so that file
     /// systems can let both share their blocks.
     static let pageLength: Int64 = 4096
-    /// Shorter runs of chunks are not worth the zeros.
-    static let alignedRunMinimum = 256 << 10
+    /// Whether a run of so many bytes is worth the zeros.
+    static func aligns(runOf byteCount: Int) -> Bool { byteCount >= 256 << 10 }
     /// A pack that has grown to this size is finished.
     static let targetByteCount: Int64 = 64 << 20
 

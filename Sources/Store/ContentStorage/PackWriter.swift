@@ -70,39 +70,36 @@ package final class PackWriter: @unchecked Sendable {
         try append(stored)
     }
 
-    /// Sees to it that the next frame begins `phase` bytes into a page.
-    func align(to phase: Int64) throws {
-        let missing = (phase - byteCount % PackFormat.pageLength + PackFormat.pageLength) % PackFormat.pageLength
-        guard missing > 0 else { return }
+    /// Sees to it that the next frame, with which a run of `runLength` bytes begins, lies as far into a page as `offset`, unless the
+    /// run is short.
+    func align(runOf runLength: Int, to offset: Int64) throws {
+        let page = PackFormat.pageLength
+        let missing = (offset % page - byteCount % page + page) % page
+        guard PackFormat.aligns(runOf: runLength), missing > 0 else { return }
         try [UInt8](repeating: 0, count: Int(missing)).withUnsafeBytes { try append($0) }
     }
 
     /// Appends the chunks in `range` as they are.
     func append(_ run: PieceRun, _ range: Range<Int>) throws {
-        var offset = byteCount
-        for index in range {
-            let length = Int(run.lengths[index])
-            entries.append(
-                PackEntry(key: run.keys[index], offset: offset, storedLength: length, plainLength: length, codec: .raw))
-            offset += Int64(length)
-        }
+        list(range.lazy.map { (run.keys[$0], Int(run.lengths[$0])) })
         try append(run.slice(range))
     }
 
-    /// Appends chunks that stand one after the other in their file, as they are; those that are many begin where in a page they
-    /// do there.
+    /// Appends chunks that stand one after the other in their file, as they are, from where they begin in a page there.
     func append(_ run: [PackEntry], lending stored: PooledBytes) throws {
-        if stored.count >= PackFormat.alignedRunMinimum { try align(to: Int64(stored.phase)) }
-        var offset = byteCount
-        for entry in run {
-            entries.append(
-                PackEntry(
-                    key: entry.key, offset: offset, storedLength: entry.storedLength, plainLength: entry.plainLength,
-                    codec: .raw))
-            offset += Int64(entry.storedLength)
-        }
+        try align(runOf: stored.count, to: Int64(stored.phase))
+        list(run.lazy.map { ($0.key, $0.storedLength) })
         try writer.append(lending: stored, isShared: true)
         hasher?.update(stored.bytes)
+    }
+
+    /// Lists chunks that come next, as they are.
+    private func list(_ chunks: some Sequence<(key: ObjectKey, length: Int)>) {
+        var offset = byteCount
+        for (key, length) in chunks {
+            entries.append(PackEntry(key: key, offset: offset, storedLength: length, plainLength: length, codec: .raw))
+            offset += Int64(length)
+        }
     }
 
     private func append(_ stored: UnsafeRawBufferPointer) throws {
