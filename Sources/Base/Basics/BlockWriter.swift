@@ -105,6 +105,20 @@ package final class BlockWriter: @unchecked Sendable {
         try append(rest)
     }
 
+    /// Appends bytes of another file by sharing their blocks with it; after whole pages, and of whole pages.
+    ///
+    /// - Returns: false, with nothing appended, where the file system cannot.
+    /// - Throws: what writing an earlier block ran into.
+    package func append(sharing source: OpenFile, from start: Int64, count: Int64) throws -> Bool {
+        precondition(filled % BlockWriter.alignment == 0, "the pages before are whole")
+        if filled > 0 { submit() }
+        queue.sync {}
+        try sink.check()
+        guard try sink.share(source, from: start, count: count, at: byteCount) else { return false }
+        byteCount += count
+        return true
+    }
+
     /// Hands all bytes to the file. The writer cannot be used afterwards.
     package func finish() throws {
         queue.sync {}
@@ -178,6 +192,16 @@ private final class BlockSink: @unchecked Sendable {
         } catch {
             failure.withLock { $0 = error }
         }
+    }
+
+    /// Takes blocks of another file; false where that cannot be.
+    func share(_ source: OpenFile, from start: Int64, count: Int64, at offset: Int64) throws -> Bool {
+        guard file.shareBlocks(of: source, from: start, count: count, at: offset) else { return false }
+        guard lseek(file.descriptor, off_t(offset + count), SEEK_SET) >= 0 else {
+            throw MLOpsError.system("seek in", file.path, errno: errno)
+        }
+        written += count
+        return true
     }
 
     /// Writes what fills no block.

@@ -146,8 +146,10 @@ final class AddWorker: @unchecked Sendable {
     /// - Parameters:
     ///   - place: where the first of the chunks lies in the workspace, all others behind it; used by additions in place.
     ///   - offset: where it begins in its file; nil for files of one chunk.
+    ///   - snapshot: the file, for good as it is now, if packs may share its blocks.
     func store(
-        _ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?, offset: Int64? = nil
+        _ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?, offset: Int64? = nil,
+        sharing snapshot: OpenFile? = nil
     ) throws -> [Int?] {
         let isNew = try session.claim(run.keys)
         let fresh = run.keys.indices.filter { isNew[$0] }
@@ -177,15 +179,34 @@ final class AddWorker: @unchecked Sendable {
                 while end < fresh.count, frames[end] == nil, fresh[end] == fresh[end - 1] + 1 { end += 1 }
                 let range = index..<fresh[end - 1] + 1
                 if let offset {
-                    try target.align(runOf: run.slice(range).count, to: offset + Int64(run.starts[index]))
+                    let start = offset + Int64(run.starts[index])
+                    try target.align(runOf: run.slice(range).count, to: start)
+                    try target.append(run, range, sharing: snapshot, at: start)
+                } else {
+                    try target.append(run, range)
                 }
-                try target.append(run, range)
                 for index in range { stored[index] = Int(run.lengths[index]) }
                 position = end
             }
             try passOnIfFull()
         }
         return stored
+    }
+
+    /// A large file that nobody else can write to any more, of which packs may keep the blocks; nil where the file system cannot, and
+    /// for bytes that will be compressed.
+    func snapshot(of file: OpenFile, byteCount: Int64) -> OpenFile? {
+        guard !session.isInPlace, hasRandomBytes(file, byteCount: byteCount) else { return nil }
+        return session.packs.snapshot(of: file)
+    }
+
+    /// Whether samples from the file's quarters tell of bytes that stay as they are.
+    private func hasRandomBytes(_ file: OpenFile, byteCount: Int64) -> Bool {
+        let compressor = Compressor()
+        return (1...3).contains { quarter in
+            let sample = try? file.read(count: ChunkSizes.standard.minimum, at: byteCount / 4 * Int64(quarter))
+            return sample?.withUnsafeBytes { compressor.compress($0) == nil } ?? false
+        }
     }
 
     /// The pack that is being written.

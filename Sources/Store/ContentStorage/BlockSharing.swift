@@ -3,7 +3,7 @@ internal import CSystem
 internal import Glibc
 internal import Synchronization
 
-/// Lets a file of the workspace share its blocks with the packs that its chunks lie in, where the file system can (XFS, Btrfs and
+/// Lets a file that is checked out share its blocks with the packs that its chunks lie in, where the file system can (XFS, Btrfs and
 /// others; ioctl_ficlonerange(2)): it takes no room of its own until it is written to, and packs never change.
 struct BlockSharing {
     /// Smaller files are copied.
@@ -107,6 +107,24 @@ struct BlockSharing {
     }
 }
 
+extension PackFolder {
+    /// A file without a name that shares all its blocks with `file`, in its present state; nil where the file system cannot.
+    func snapshot(of file: OpenFile) -> OpenFile? {
+        guard let snapshot = nameless(for: file.path), mlops_clone_file(file.descriptor, snapshot.descriptor) == 0
+        else { return nil }
+        return snapshot
+    }
+
+    /// An empty file without a name beside the packs, called `name` in errors; nil where none can be made.
+    fileprivate func nameless(for name: String) -> OpenFile? {
+        let folder = mlops_open(path, O_RDONLY | O_DIRECTORY, 0)
+        guard folder >= 0 else { return nil }
+        defer { close(folder) }
+        let descriptor = mlops_open_nameless(folder, 0o600)
+        return descriptor >= 0 ? OpenFile(descriptor: descriptor, path: name) : nil
+    }
+}
+
 extension ContentStore {
     /// What was found out, by the path of the packs and the device of the file.
     private static let sharing = Mutex<[String: Bool]>([:])
@@ -116,13 +134,8 @@ extension ContentStore {
         guard let device = try? file.status().device else { return false }
         let key = "\(device) \(packs.path)"
         if let known = ContentStore.sharing.withLock({ $0[key] }) { return known }
-        let folder = mlops_open(packs.path, O_RDONLY | O_DIRECTORY, 0)
-        guard folder >= 0 else { return false }
-        defer { close(folder) }
-        let probe = mlops_open_nameless(folder, 0o600)
-        guard probe >= 0 else { return false }
-        defer { close(probe) }
-        let can = mlops_clone_file(probe, file.descriptor) == 0
+        guard let probe = packs.nameless(for: packs.path) else { return false }
+        let can = mlops_clone_file(probe.descriptor, file.descriptor) == 0
         ContentStore.sharing.withLock { $0[key] = can }
         return can
     }

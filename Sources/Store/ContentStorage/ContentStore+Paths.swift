@@ -53,6 +53,25 @@ extension ContentStore {
         return missing.filter { known.insert($0.candidates).inserted }
     }
 
+    /// The files and links of a version outside `selection`, and of the folders there those whose listings are not here.
+    ///
+    /// - Throws: kind `.damaged` if a listing that is here cannot be read, or the root's own is not here.
+    package func paths(of root: ContentRoot, outside selection: PathSelection) throws -> [String] {
+        var outside: [String] = []
+        func visit(_ entry: TreeEntry, at path: String) throws {
+            guard selection.relation(to: path) != .inside else { return }
+            try ContentStore.checkDepth(of: entry, at: path)
+            guard entry.kind == .tree, try path.isEmpty || missingListing(entry.digest).isEmpty else {
+                return outside.append(path)
+            }
+            for child in try tree(entry).entries {
+                try visit(child, at: path.isEmpty ? child.name : path + "/" + child.name)
+            }
+        }
+        try visit(ContentStore.entry(root), at: "")
+        return outside
+    }
+
     private func lookUp(_ path: RelativePath, below root: ContentRoot) throws -> LookUp {
         var entry = ContentStore.entry(root)
         for part in path.parts {

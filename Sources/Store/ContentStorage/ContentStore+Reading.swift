@@ -101,14 +101,18 @@ extension ContentStore {
     ) throws {
         let relation = selection.relation(to: path)
         guard relation == .inside || relation == .above && entry.kind == .tree else { return }
-        // A hostile listing could nest without end; no path of a file system is longer.
-        guard path.utf8.count <= 4096 else {
-            throw PackFrame.damaged(ObjectKey(.tree, entry.digest), "is nested too deeply")
-        }
+        try ContentStore.checkDepth(of: entry, at: path)
         try visit(path, entry)
         guard entry.kind == .tree else { return }
         for child in try tree(entry).entries {
             try walk(child, path: path.isEmpty ? child.name : path + "/" + child.name, selection: selection, visit)
+        }
+    }
+
+    /// Refuses what a hostile listing nests without end; no path of a file system is longer.
+    static func checkDepth(of entry: TreeEntry, at path: String) throws {
+        guard path.utf8.count <= 4096 else {
+            throw PackFrame.damaged(ObjectKey(.tree, entry.digest), "is nested too deeply")
         }
     }
 

@@ -15,8 +15,9 @@ struct LargeFileAdder {
         let start = StableRead.now()
         let file = try scan.open(place)
         let status = try StableRead.begin(file)
-        let pipeline = Pipeline(adder: self, source: scan.recordPath(place), status: status)
-        try pipeline.run(file)
+        let snapshot = worker.snapshot(of: file, byteCount: status.size)
+        let pipeline = Pipeline(adder: self, source: scan.recordPath(place), status: status, snapshot: snapshot)
+        try pipeline.run(snapshot ?? file)
         let outcome = try pipeline.finish()
         try StableRead.end(file, as: status, readCount: outcome.byteCount)
         try session.addManifest(of: outcome.digest, chunks: outcome.chunks, midstates: outcome.midstates)
@@ -66,6 +67,7 @@ private final class Pipeline: @unchecked Sendable {
     private let adder: LargeFileAdder
     private let source: String
     private let status: FileStatus
+    private let snapshot: OpenFile?
     private let blocks = (0..<blockCount).map { _ in Block() }
     private let free = DispatchSemaphore(value: blockCount)
     private let hashing = DispatchQueue(label: "mlops.add.hash")
@@ -80,10 +82,12 @@ private final class Pipeline: @unchecked Sendable {
     private var chunks: [FileManifest.Entry] = []
     private var tally = FileTally()
 
-    init(adder: LargeFileAdder, source: String, status: FileStatus) {
+    /// - Parameter snapshot: if there is one, it is what is read, and packs may share its blocks.
+    init(adder: LargeFileAdder, source: String, status: FileStatus, snapshot: OpenFile?) {
         self.adder = adder
         self.source = source
         self.status = status
+        self.snapshot = snapshot
     }
 
     deinit {
@@ -170,7 +174,8 @@ private final class Pipeline: @unchecked Sendable {
             let pieces = PieceRun(block.slice(0..<block.count), lengths: block.lengths, digests: block.digests)
             let stored = try adder.worker.store(
                 pieces, compressors: adder.compressors,
-                at: FilePlace(path: source, offset: block.offset, status: status), offset: block.offset)
+                at: FilePlace(path: source, offset: block.offset, status: status), offset: block.offset,
+                sharing: snapshot)
             for (digest, length) in zip(block.digests, block.lengths) {
                 chunks.append(FileManifest.Entry(chunk: digest, byteCount: Int64(length)))
             }

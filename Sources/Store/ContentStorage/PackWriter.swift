@@ -85,6 +85,27 @@ package final class PackWriter: @unchecked Sendable {
         try append(run.slice(range))
     }
 
+    /// Appends the chunks in `range` as they are, which stand in `source` from `offset` on; whole pages share their blocks with it where
+    /// the file system lets them.
+    func append(_ run: PieceRun, _ range: Range<Int>, sharing source: OpenFile?, at offset: Int64) throws {
+        let (bytes, page) = (run.slice(range), Int(PackFormat.pageLength))
+        guard let source, PackFormat.aligns(runOf: bytes.count), (byteCount - offset) % Int64(page) == 0 else {
+            return try append(run, range)
+        }
+        list(range.lazy.map { (run.keys[$0], Int(run.lengths[$0])) })
+        let head = (page - Int(byteCount) % page) % page
+        let end = head + (bytes.count - head) / page * page
+        try append(UnsafeRawBufferPointer(rebasing: bytes[..<head]))
+        let pages = UnsafeRawBufferPointer(rebasing: bytes[head..<end])
+        try Failpoint.reach("pack.share")
+        if try writer.append(sharing: source, from: offset + Int64(head), count: Int64(pages.count)) {
+            hasher?.update(pages)
+        } else {
+            try append(pages)
+        }
+        try append(UnsafeRawBufferPointer(rebasing: bytes[end...]))
+    }
+
     /// Appends chunks that stand one after the other in their file, as they are, from where they begin in a page there.
     func append(_ run: [PackEntry], lending stored: PooledBytes) throws {
         try align(runOf: stored.count, to: Int64(stored.phase))

@@ -67,6 +67,36 @@ struct SharedBlocksTests {
         #expect(try project.folder.read("data/large.bin") == files["data/large.bin"])
     }
 
+    @Test func anAdditionTakesNoRoomAndPacksKeepTheirBytes() throws {
+        let project = try newProject()
+        let bytes = noise(24 * SharedBlocksTests.mebibyte + 777, seed: 8)
+        try project.folder.write("data/large.bin", bytes)
+        let text = (0..<600_000).map { "line \($0) of a text that shrinks\n" }.joined()
+        try project.folder.write("data/text.csv", text)
+        let room = try taken { try project.mlops("add", "data").expectSuccess() }
+        #expect(room < 6 * SharedBlocksTests.mebibyte, "\(room) bytes")
+        try project.commit("Data")
+
+        // An insertion moves all that follows it: what follows is known, and what is new is shared where it lies by now.
+        let inserted = noise(3 * SharedBlocksTests.mebibyte + 5, seed: 9)
+        let longer = Array(bytes[..<7_000_001]) + inserted + Array(bytes[7_000_001...])
+        try project.folder.write("data/large.bin", longer)
+        let growth = try taken { try project.mlops("add", "data").expectSuccess() }
+        #expect(growth < 2 * SharedBlocksTests.mebibyte, "\(growth) bytes")
+
+        // Whoever writes to the file leaves the store alone.
+        let file = open(project.folder("data/large.bin"), O_WRONLY)
+        _ = "changed".withCString { pwrite(file, $0, 7, 1 << 20) }
+        close(file)
+        try project.mlops("fsck").expectSuccess()
+        try project.mlops("checkout", "--force").expectSuccess()
+        #expect(try project.folder.read("data/large.bin") == longer)
+        try project.git("checkout", "-q", "--", "registry").expectSuccess()
+        try project.mlops("checkout").expectSuccess()
+        #expect(try project.folder.read("data/large.bin") == bytes)
+        #expect(try project.folder.read("data/text.csv") == Array(text.utf8))
+    }
+
     @Test func aPullKeepsOneCopy() throws {
         let project = try newProject()
         let bytes = noise(40 * SharedBlocksTests.mebibyte + 4097, seed: 5)
