@@ -21,7 +21,7 @@ extension Workspace {
         _ names: [ArtifactName] = [], _ extent: CheckoutExtent = CheckoutExtent(), force: Bool = false,
         progress: ProgressHandler? = nil
     ) async throws -> [CheckoutOutcome] {
-        try await checkout(try await wantedParts(names, extent), extent, force: force, progress: progress)
+        try await checkout(try wantedParts(names, extent), extent, force: force, progress: progress)
     }
 
     /// - Parameter source: has what the store lacks of large files.

@@ -21,8 +21,8 @@ struct WantedParts: Sendable {
     var pointer: Pointer
     /// What the call is to make right.
     var selection: PathSelection
-    /// Whether all of it is here and stays wanted, whatever the call is about.
-    var staysWhole = false
+    /// Whether all of it was wanted until now, and parts alone are asked for.
+    var wasWhole = false
     /// Whether parts alone were wanted until now, so that files with content that is stored nowhere stay as they are.
     var becomesWhole = false
 }
@@ -55,7 +55,7 @@ extension Workspace {
     /// What a call about `names` (or all) is to bring.
     ///
     /// - Throws: kind `.usage` for parts of other than one artifact.
-    func wantedParts(_ names: [ArtifactName], _ extent: CheckoutExtent) async throws -> [WantedParts] {
+    func wantedParts(_ names: [ArtifactName], _ extent: CheckoutExtent) throws -> [WantedParts] {
         guard extent.paths.isEmpty || names.count == 1, !(extent.isWhole && !extent.paths.isEmpty) else {
             throw MLOpsError(
                 .usage, "`--path` needs one artifact that it is a part of, and no `--whole`",
@@ -69,26 +69,18 @@ extension Workspace {
             } else if extent.paths.isEmpty {
                 parts.append(WantedParts(pointer: pointer, selection: before))
             } else {
-                var isWhole = before.isAll
-                if isWhole { isWhole = try await isHere(beyond: PathSelection(extent.paths), pointer) }
                 let selection = PathSelection(before.paths + extent.paths)
-                parts.append(WantedParts(pointer: pointer, selection: selection, staysWhole: isWhole))
+                parts.append(WantedParts(pointer: pointer, selection: selection, wasWhole: before.isAll))
             }
         }
         return parts
     }
 
     /// Whether the workspace has any file of the version besides `parts`, or the version has none.
-    private func isHere(beyond parts: PathSelection, _ pointer: Pointer) async throws -> Bool {
-        let path = absolute(pointer.path)
-        // Without the listing nobody can tell; then the parts alone are wanted, and nothing can be dropped.
-        guard FileSystem.exists(path), let files = try? await store.listing(of: pointer.content) else { return false }
-        var hasOthers = false
-        for file in files where !parts.paths.contains(where: { FileSystem.contains($0.description, file.path) }) {
-            if FileSystem.exists(FileSystem.join(path, file.path)) { return true }
-            hasOthers = true
-        }
-        return !hasOthers
+    private func isHere(beyond parts: PathSelection, _ pointer: Pointer) throws -> Bool {
+        let others = try store.paths(of: pointer.content, outside: parts)
+        let root = absolute(pointer.path)
+        return others.isEmpty || others.contains { FileSystem.exists(FileSystem.join(root, $0)) }
     }
 
     /// What a checkout may make right where parts of an artifact become all of it: everything but files with content that is
@@ -140,7 +132,9 @@ extension Workspace {
     /// Notes what is wanted from now on, after it was checked out.
     func remember(_ parts: [WantedParts]) throws {
         for part in parts {
-            let wanted = part.staysWhole ? .all : part.selection
+            // Parts of what is here as a whole leave it wanted as a whole. Only now are the listings here that tell.
+            let staysWhole = try part.wasWhole && isHere(beyond: part.selection, part.pointer)
+            let wanted = staysWhole ? .all : part.selection
             if try selection(of: part.pointer.artifact) != wanted { try remember(wanted, of: part.pointer.artifact) }
         }
     }

@@ -167,7 +167,7 @@ extension Workspace {
     ) async throws -> (transfer: TransferReport, checkouts: [CheckoutOutcome]) {
         let lease = try await store.lease()
         defer { withExtendedLifetime(lease) {} }
-        let parts = try await wantedParts(names, extent)
+        let parts = try wantedParts(names, extent)
         if isInPlace { try await takeInPlace(parts, progress: options.progress) }
         let remote = try open(self.remote(named: remoteName), options: options)
         let transfer = Transfer(store: store, remote: remote, options: options)

@@ -14,6 +14,8 @@ package struct ArtifactStatus: Encodable, Sendable {
         case missing
         /// The parts that were asked for are what the pointer says; the rest was not asked for.
         case partial
+        /// How the files stand cannot be told.
+        case unreadable
     }
 
     package var artifact: ArtifactName
@@ -24,6 +26,8 @@ package struct ArtifactStatus: Encodable, Sendable {
     package var changes: [ContentChange]
     /// The parts that this workspace wants; empty for all.
     package var parts: [RelativePath] = []
+    /// Why the files are `unreadable`.
+    package var problem: String?
 }
 
 /// What `mlops status` shows.
@@ -34,20 +38,43 @@ package struct WorkspaceStatus: Encodable, Sendable {
     package var commit: String?
     package var hasUncommittedChanges: Bool?
     package var artifacts: [ArtifactStatus]
+    /// What the `unreadable` artifacts ran into; each one's own words are in its `problem`.
+    package var failure: MLOpsError?
+
+    private enum CodingKeys: CodingKey { case root, branch, commit, hasUncommittedChanges, artifacts }
 }
 
 extension Workspace {
-    /// How the files stand against the pointers; unchanged files are not read again.
+    /// How the files stand against the pointers; unchanged files are not read again. What one artifact runs into hides no other.
     package func status(of selection: [ArtifactName] = []) async throws -> WorkspaceStatus {
         // Git looks at its own files while the artifacts are read.
         async let repository = repositoryState()
         var statuses: [ArtifactStatus] = []
+        var failures: [MLOpsError] = []
         for pointer in try disjointPointers(selection) {
-            statuses.append(try await naming(pointer.artifact) { try await status(of: pointer) })
+            do {
+                statuses.append(try await status(of: pointer))
+            } catch let error as MLOpsError where error.kind != .interrupted {
+                failures.append(Workspace.naming(pointer.artifact, in: error))
+                statuses.append(
+                    ArtifactStatus(
+                        artifact: pointer.artifact, path: pointer.path, state: .unreadable,
+                        isStored: (try? store.contains(pointer.content)) ?? false, changes: [],
+                        problem: error.description))
+            }
         }
         let (head, isDirty) = try await repository
         return WorkspaceStatus(
-            root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: isDirty, artifacts: statuses)
+            root: root, branch: head?.branch, commit: head?.commit, hasUncommittedChanges: isDirty, artifacts: statuses,
+            failure: Workspace.failure(of: failures))
+    }
+
+    /// One error for all that `status` ran into.
+    private static func failure(of errors: [MLOpsError]) -> MLOpsError? {
+        guard let first = errors.first, errors.count > 1 else { return errors.first }
+        return MLOpsError(
+            first.kind, "\(errors.count) artifacts cannot be read, the first: \(first.message)", hint: first.hint,
+            at: first.location, cause: first)
     }
 
     private func repositoryState() async throws -> (head: GitHead?, isDirty: Bool?) {

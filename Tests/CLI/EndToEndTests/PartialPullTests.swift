@@ -99,6 +99,26 @@ import Testing
         withExtendedLifetime(shared) {}
     }
 
+    @Test func aPartOfANewVersionOfWhatIsWholeLeavesAllOfItWanted() throws {
+        let (project, shared, clone) = try makeClone()
+        func mlops(_ arguments: String...) throws -> ProgramResult { try Program.mlops(arguments, in: clone) }
+        try mlops("pull").expectSuccess()
+        try project.folder.write("data/x/train/a", "changed")
+        try project.folder.write("data/x/extra/more/new", "new")
+        try project.mlops("add", "data/x").expectSuccess()
+        try project.mlops("push").expectSuccess()
+        try project.commit("Changed")
+        try Program.run("git", ["pull", "-q"], in: clone).expectSuccess()
+        try mlops("pull", "datasets/x", "--path", "train").expectSuccess()
+        #expect(try FileSystem.read(clone + "/data/x/train/a") == Array("changed".utf8))
+        let status = try mlops("status")
+        #expect(!status.output.contains("only train") && !status.output.contains("partial"), "\(status.all)")
+        try mlops("pull").expectSuccess()
+        #expect(try FileSystem.read(clone + "/data/x/extra/more/new") == Array("new".utf8))
+        #expect(try mlops("status").output.contains("unchanged  datasets/x"))
+        withExtendedLifetime(shared) {}
+    }
+
     @Test func diffLooksAtThePartsAlone() throws {
         let (_, shared, clone) = try makeClone()
         func mlops(_ arguments: String...) throws -> ProgramResult { try Program.mlops(arguments, in: clone) }

@@ -82,6 +82,25 @@ import Testing
         #expect(try project.mlops("status", "--quiet").output == "")
     }
 
+    @Test func statusTellsOfTheOthersWhereOneArtifactCannotBeRead() throws {
+        let project = try Project()
+        for name in ["a", "b", "c"] {
+            try project.folder.write("data/\(name)/file", name)
+            try project.mlops("add", "data/\(name)").expectSuccess()
+        }
+        try FileSystem.removeTree(project.folder("data/a"))
+        try Program.run("ln", ["-s", "nowhere", project.folder("data/a")], in: project.path).expectSuccess()
+        try project.folder.write("data/c/file", "changed")
+        let status = try project.mlops("status")
+        #expect(status.exitCode == 64 && status.error.contains("`datasets/a`"), "\(status.all)")
+        for line in ["unreadable  datasets/a", "unchanged  datasets/b", "modified  datasets/c"] {
+            #expect(status.output.contains(line), "\(status.all)")
+        }
+        let json = try project.mlops("status", "--json").json()
+        let problems = json["artifacts"]?.array?.map { $0["problem"]?.string?.contains("symbolic link") }
+        #expect(problems == [true, nil, nil])
+    }
+
     @Test func logCountsCommitsThatChangedAnArtifact() throws {
         let project = try Project()
         try project.folder.write("data.bin", "one")

@@ -9,8 +9,9 @@ struct Status: Verb {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show how files stand against the recorded artifacts",
         discussion: """
-            Unchanged files are known by size, times and inode and are not read again. `partial` means that the parts that
-            were asked for with --path are right.
+            Unchanged files are known by size, times and inode and are not read again.
+            `partial`: the parts that were asked for with --path are right.
+            `unreadable`: something is in the way; it ends with that error.
 
             Examples:
               mlops status
@@ -24,7 +25,9 @@ struct Status: Verb {
 
     func perform(_ console: Console) async throws {
         let workspace = try global.openWorkspace()
-        try console.report(try await workspace.status(of: try artifacts.map { try ArtifactName($0) }))
+        let status = try await workspace.status(of: try artifacts.map { try ArtifactName($0) })
+        try console.report(status)
+        if let failure = status.failure { throw failure }
     }
 }
 
@@ -60,11 +63,12 @@ extension ArtifactStatus {
             switch state {
             case .unchanged, .partial: .plain
             case .modified: .caution
-            case .missing: .bad
+            case .missing, .unreadable: .bad
             }
         let chosen = parts.isEmpty ? "" : " (only \(parts.map(\.description).joined(separator: ", ")))"
         let note = chosen + (isStored ? "" : " (content not in the store)")
         var lines = ["  \(style(state.rawValue, tone))  \(artifact)  \(path)\(note)"]
+        if let problem { lines.append("      \(problem)") }
         lines += changes.prefix(limit).map {
             "      \($0.kind.rawValue)  \($0.path.isEmpty ? path.description : $0.path)"
         }
