@@ -41,6 +41,11 @@ extension Workspace {
         return PathSelection(try (json["paths"]?.array ?? []).compactMap(\.string).map { try RelativePath($0) })
     }
 
+    /// What of `pointer` this workspace wants.
+    func wanted(of pointer: Pointer) throws -> WantedParts {
+        WantedParts(pointer: pointer, selection: try selection(of: pointer.artifact))
+    }
+
     private func remember(_ selection: PathSelection, of artifact: ArtifactName) throws {
         let path = partsPath(of: artifact)
         if selection.isAll { return try FileSystem.removeFile(path) }

@@ -59,7 +59,7 @@ extension Workspace {
                 statuses.append(
                     ArtifactStatus(
                         artifact: pointer.artifact, path: pointer.path, state: .unreadable,
-                        isStored: (try? store.contains(pointer.content)) ?? false, changes: [],
+                        isStored: (try? isStored(wanted(of: pointer))) ?? false, changes: [],
                         problem: error.description))
             }
         }
@@ -83,8 +83,8 @@ extension Workspace {
 
     func status(of pointer: Pointer) async throws -> ArtifactStatus {
         let path = absolute(pointer.path)
-        let selection = try selection(of: pointer.artifact)
-        let isStored = try self.isStored(WantedParts(pointer: pointer, selection: selection))
+        let wanted = try wanted(of: pointer)
+        let (selection, isStored) = (wanted.selection, try isStored(wanted))
         guard FileSystem.exists(path) else {
             return ArtifactStatus(
                 artifact: pointer.artifact, path: pointer.path, state: .missing, isStored: isStored, changes: [],

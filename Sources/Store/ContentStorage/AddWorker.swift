@@ -146,7 +146,7 @@ final class AddWorker: @unchecked Sendable {
     /// - Parameters:
     ///   - place: where the first of the chunks lies in the workspace, all others behind it; used by additions in place.
     ///   - offset: where it begins in its file; nil for files of one chunk.
-    ///   - snapshot: the file, for good as it is now, if packs may share its blocks.
+    ///   - snapshot: the file as nobody can change it any more, if packs may share its blocks.
     func store(
         _ run: PieceRun, compressors: CompressorTeam, at place: FilePlace?, offset: Int64? = nil,
         sharing snapshot: OpenFile? = nil
@@ -178,13 +178,7 @@ final class AddWorker: @unchecked Sendable {
                 var end = position + 1
                 while end < fresh.count, frames[end] == nil, fresh[end] == fresh[end - 1] + 1 { end += 1 }
                 let range = index..<fresh[end - 1] + 1
-                if let offset {
-                    let start = offset + Int64(run.starts[index])
-                    try target.align(runOf: run.slice(range).count, to: start)
-                    try target.append(run, range, sharing: snapshot, at: start)
-                } else {
-                    try target.append(run, range)
-                }
+                try target.append(run, range, at: offset.map { $0 + Int64(run.starts[index]) }, sharing: snapshot)
                 for index in range { stored[index] = Int(run.lengths[index]) }
                 position = end
             }
@@ -193,20 +187,22 @@ final class AddWorker: @unchecked Sendable {
         return stored
     }
 
-    /// A large file that nobody else can write to any more, of which packs may keep the blocks; nil where the file system cannot, and
-    /// for bytes that will be compressed.
+    /// A file that shares its blocks with `file` and that nobody else can change, so that packs may share them too; nil where the
+    /// file system cannot, and for bytes that will be compressed.
     func snapshot(of file: OpenFile, byteCount: Int64) -> OpenFile? {
-        guard !session.isInPlace, hasRandomBytes(file, byteCount: byteCount) else { return nil }
+        guard !session.isInPlace, hasIncompressibleParts(file, byteCount: byteCount) else { return nil }
         return session.packs.snapshot(of: file)
     }
 
-    /// Whether samples from the file's quarters tell of bytes that stay as they are.
-    private func hasRandomBytes(_ file: OpenFile, byteCount: Int64) -> Bool {
-        let compressor = Compressor()
-        return (1...3).contains { quarter in
-            let sample = try? file.read(count: ChunkSizes.standard.minimum, at: byteCount / 4 * Int64(quarter))
-            return sample?.withUnsafeBytes { compressor.compress($0) == nil } ?? false
+    /// Whether a sample from one of the file's quarters stays as it is.
+    private func hasIncompressibleParts(_ file: OpenFile, byteCount: Int64) -> Bool {
+        let length = ChunkSizes.standard.minimum
+        let samples = (0..<3).compactMap { number in
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[number * length..<(number + 1) * length])
+            let count = try? file.read(into: room, at: byteCount / 4 * Int64(number + 1))
+            return count == length ? UnsafeRawBufferPointer(room) : nil
         }
+        return compressors.compress(samples).contains { $0 == nil }
     }
 
     /// The pack that is being written.

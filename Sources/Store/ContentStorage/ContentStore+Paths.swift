@@ -58,17 +58,12 @@ extension ContentStore {
     /// - Throws: kind `.damaged` if a listing that is here cannot be read, or the root's own is not here.
     package func paths(of root: ContentRoot, outside selection: PathSelection) throws -> [String] {
         var outside: [String] = []
-        func visit(_ entry: TreeEntry, at path: String) throws {
-            guard selection.relation(to: path) != .inside else { return }
-            try ContentStore.checkDepth(of: entry, at: path)
-            guard entry.kind == .tree, try path.isEmpty || missingListing(entry.digest).isEmpty else {
-                return outside.append(path)
-            }
-            for child in try tree(entry).entries {
-                try visit(child, at: path.isEmpty ? child.name : path + "/" + child.name)
-            }
+        try walk(ContentStore.entry(root)) { path, entry in
+            if selection.relation(to: path) == .inside { return false }
+            if entry.kind == .tree, try path.isEmpty || missingListing(entry.digest).isEmpty { return true }
+            outside.append(path)
+            return false
         }
-        try visit(ContentStore.entry(root), at: "")
         return outside
     }
 

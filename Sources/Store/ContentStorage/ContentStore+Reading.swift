@@ -93,26 +93,19 @@ extension ContentStore {
             fileCount: root.fileCount)
     }
 
-    /// Calls `visit` for every entry below `entry` that is not a tree, in the order of the paths' bytes within each folder;
-    /// and for every tree, before what is in it.
+    /// Calls `visit` for `entry` and what is below it, in the order of the paths' bytes within each folder, a tree before what is in it.
+    ///
+    /// - Parameter visit: tells of a tree whether to go on into it.
     func walk(
-        _ entry: TreeEntry, path: String = "", selection: PathSelection = .all,
-        _ visit: (_ path: String, _ entry: TreeEntry) throws -> Void
+        _ entry: TreeEntry, path: String = "", _ visit: (_ path: String, _ entry: TreeEntry) throws -> Bool
     ) throws {
-        let relation = selection.relation(to: path)
-        guard relation == .inside || relation == .above && entry.kind == .tree else { return }
-        try ContentStore.checkDepth(of: entry, at: path)
-        try visit(path, entry)
-        guard entry.kind == .tree else { return }
-        for child in try tree(entry).entries {
-            try walk(child, path: path.isEmpty ? child.name : path + "/" + child.name, selection: selection, visit)
-        }
-    }
-
-    /// Refuses what a hostile listing nests without end; no path of a file system is longer.
-    static func checkDepth(of entry: TreeEntry, at path: String) throws {
+        // A hostile listing could nest without end; no path of a file system is longer.
         guard path.utf8.count <= 4096 else {
             throw PackFrame.damaged(ObjectKey(.tree, entry.digest), "is nested too deeply")
+        }
+        guard try visit(path, entry), entry.kind == .tree else { return }
+        for child in try tree(entry).entries {
+            try walk(child, path: path.isEmpty ? child.name : path + "/" + child.name, visit)
         }
     }
 
@@ -122,8 +115,9 @@ extension ContentStore {
     package func listing(of root: ContentRoot) async throws -> [TreeFile] {
         var files: [TreeFile] = []
         try walk(ContentStore.entry(root)) { path, entry in
-            guard entry.kind != .tree else { return }
+            if entry.kind == .tree { return true }
             files.append(TreeFile(path: path, kind: entry.kind, digest: entry.digest, byteCount: entry.byteCount))
+            return false
         }
         return files
     }
@@ -265,8 +259,11 @@ extension ContentStore {
         _ kind: ContentChange.Kind, _ entry: TreeEntry, path: String, _ selection: PathSelection = .all,
         in changes: inout [ContentChange]
     ) throws {
-        try walk(entry, path: path, selection: selection) { path, entry in
-            if entry.kind != .tree { changes.append(ContentChange(kind, entry, path: path)) }
+        try walk(entry, path: path) { path, entry in
+            let relation = selection.relation(to: path)
+            if entry.kind == .tree { return relation != .outside }
+            if relation == .inside { changes.append(ContentChange(kind, entry, path: path)) }
+            return false
         }
     }
 

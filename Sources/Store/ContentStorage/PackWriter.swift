@@ -80,21 +80,19 @@ package final class PackWriter: @unchecked Sendable {
     }
 
     /// Appends the chunks in `range` as they are.
-    func append(_ run: PieceRun, _ range: Range<Int>) throws {
+    ///
+    /// - Parameters:
+    ///   - offset: where they begin in their file, and how far into a page they are to begin here; nil for files of one chunk.
+    ///   - source: their file, if whole pages are to share their blocks with it where the file system lets them.
+    func append(_ run: PieceRun, _ range: Range<Int>, at offset: Int64?, sharing source: OpenFile?) throws {
+        let bytes = run.slice(range)
+        if let offset { try align(runOf: bytes.count, to: offset) }
+        let start = Int(byteCount)
         list(range.lazy.map { (run.keys[$0], Int(run.lengths[$0])) })
-        try append(run.slice(range))
-    }
-
-    /// Appends the chunks in `range` as they are, which stand in `source` from `offset` on; whole pages share their blocks with it where
-    /// the file system lets them.
-    func append(_ run: PieceRun, _ range: Range<Int>, sharing source: OpenFile?, at offset: Int64) throws {
-        let (bytes, page) = (run.slice(range), Int(PackFormat.pageLength))
-        guard let source, PackFormat.aligns(runOf: bytes.count), (byteCount - offset) % Int64(page) == 0 else {
-            return try append(run, range)
-        }
-        list(range.lazy.map { (run.keys[$0], Int(run.lengths[$0])) })
-        let head = (page - Int(byteCount) % page) % page
-        let end = head + (bytes.count - head) / page * page
+        guard let offset, let source, PackFormat.aligns(runOf: bytes.count) else { return try append(bytes) }
+        let page = Int(PackFormat.pageLength)
+        let head = (start + page - 1) / page * page - start
+        let end = (start + bytes.count) / page * page - start
         try append(UnsafeRawBufferPointer(rebasing: bytes[..<head]))
         let pages = UnsafeRawBufferPointer(rebasing: bytes[head..<end])
         try Failpoint.reach("pack.share")

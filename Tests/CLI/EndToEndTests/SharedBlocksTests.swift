@@ -77,7 +77,7 @@ struct SharedBlocksTests {
         #expect(room < 6 * SharedBlocksTests.mebibyte, "\(room) bytes")
         try project.commit("Data")
 
-        // An insertion moves all that follows it: what follows is known, and what is new is shared where it lies by now.
+        // Of a file in which something was inserted the new chunks alone are stored, shared with it as well.
         let inserted = noise(3 * SharedBlocksTests.mebibyte + 5, seed: 9)
         let longer = Array(bytes[..<7_000_001]) + inserted + Array(bytes[7_000_001...])
         try project.folder.write("data/large.bin", longer)

@@ -67,7 +67,7 @@ extension Workspace {
         for pointer in pointers where artifacts?.contains(pointer.artifact) != false {
             do {
                 // Who asked for parts of it wants no more at another commit.
-                let wanted = WantedParts(pointer: pointer, selection: try selection(of: pointer.artifact))
+                let wanted = try wanted(of: pointer)
                 guard try isStored(wanted) else {
                     // Files that are right already need no store.
                     if try await !isInPlace(pointer) { missing.append(pointer.artifact) }
